@@ -1,0 +1,1 @@
+"""Where estimates go: terminal, lines of text, JSON Lines, CSV."""
