@@ -1,0 +1,109 @@
+"""Protocols: which speakers are trained on and which are tested on, read from data.
+
+``train/splits/NAME.yaml`` lists a protocol's folds, each with the speakers, or whole
+corpora, that are kept for testing. Everybody else is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rt_ser.errors import ConfigError
+from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
+
+FOLDER = Path(__file__).with_name("splits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One fold of a protocol.
+
+    ``test`` holds speakers (``"ravdess-01"``) and whole corpora (``"savee"``).
+    ``classes`` are those that the protocol scores; a clip of any other is neither
+    tested nor, where its speaker is kept for testing, trained on.
+    """
+
+    name: str
+    test: frozenset[str]
+    classes: tuple[str, ...] = LABELS
+
+    def is_test_speaker(self, clip: Clip) -> bool:
+        """Tell whether the clip's speaker is kept out of training."""
+        return clip.speaker in self.test or clip.corpus in self.test
+
+    def side(self, clip: Clip) -> str | None:
+        """Return ``"train"``, ``"test"`` or ``None`` for a clip that is used for neither."""
+        if not self.is_test_speaker(clip):
+            return "train"
+        return "test" if clip.emotion in self.classes else None
+
+    def divide(self, clips: Iterable[Clip]) -> tuple[list[Clip], list[Clip]]:
+        """Part the clips into those to train on and those to test on, order kept."""
+        sides: dict[str | None, list[Clip]] = {"train": [], "test": [], None: []}
+        for clip in clips:
+            sides[self.side(clip)].append(clip)
+        return sides["train"], sides["test"]
+
+    def classes_of(self, corpus: str) -> tuple[str, ...]:
+        """Return the classes over which clips of a corpus are scored, in model order."""
+        return tuple(label for label in CORPUS_LABELS[corpus] if label in self.classes)
+
+
+def protocols() -> list[str]:
+    """Return the names of all protocols."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def folds(protocol: str) -> list[Split]:
+    """Read all folds of a protocol.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such protocol, or its file names an unknown class, or a
+        speaker in two folds.
+    """
+    path = FOLDER / f"{protocol}.yaml"
+    if protocol not in protocols():
+        raise ConfigError(f"split={protocol!r} is not known: give one of {', '.join(protocols())}")
+    tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    classes = tuple(tree.get("classes", LABELS))
+    if not set(classes) <= set(LABELS):
+        raise ConfigError(f"{path.name}: classes={classes} must be among {', '.join(LABELS)}")
+    found = [
+        Split(name=f"{protocol}:{key}", test=frozenset(fold["test"]), classes=classes)
+        for key, fold in tree["folds"].items()
+    ]
+    _check_disjoint(path.name, found)
+    return found
+
+
+def load_split(name: str) -> Split:
+    """Read one fold: ``"ravdess_folds:1"``, or ``"first"`` for a protocol of one fold.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such protocol or fold.
+    """
+    protocol, _, fold = name.partition(":")
+    found = {split.name: split for split in folds(protocol)}
+    if not fold and len(found) == 1:
+        return next(iter(found.values()))
+    if name not in found:
+        raise ConfigError(f"split={name!r} is not known: give one of {', '.join(found)}")
+    return found[name]
+
+
+def _check_disjoint(name: str, found: Sequence[Split]) -> None:
+    """Raise ConfigError if any speaker is tested in more than one fold."""
+    seen: set[str] = set()
+    for split in found:
+        if twice := seen & split.test:
+            raise ConfigError(f"{name}: {sorted(twice)} lie in two folds: keep each in one")
+        seen |= split.test
