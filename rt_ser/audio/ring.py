@@ -1,0 +1,143 @@
+"""A ring of audio frames between the capture callback and the reader.
+
+One thread writes, one thread reads, nobody waits and nothing is locked: each index
+has a single writer, only ever grows, and is stored after the data that it vouches
+for. CPython's interpreter lock makes those stores visible in order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_ser.types import F32
+
+
+class RingBlock(NamedTuple):
+    """Frames taken from the ring.
+
+    ``frames`` is a copy, shape (n, channels), float32; ``lost`` counts the frames
+    lost just before ``frames[0]``. An empty block never carries a loss.
+    """
+
+    frames: F32
+    lost: int
+
+
+class RingBuffer:
+    """Single-producer, single-consumer ring of float32 frames that never overwrites.
+
+    What does not fit is not written: it is counted, and the reader learns of it
+    exactly between the frames before and after the loss.
+
+    Parameters
+    ----------
+    capacity : int
+        Frames that the ring holds, at least 1.
+    channels : int
+        Samples in a frame, at least 1.
+    max_marks : int
+        Losses that can lie unread at one time. With none free the writer keeps
+        dropping, so a loss is never forgotten.
+    """
+
+    def __init__(self, capacity: int, channels: int, *, max_marks: int = 64) -> None:
+        if capacity < 1 or channels < 1 or max_marks < 1:
+            sizes = f"capacity={capacity}, channels={channels}, max_marks={max_marks}"
+            raise ValueError(f"{sizes}: each must be at least 1")
+        self._data: F32 = np.zeros((capacity, channels), dtype=np.float32)
+        self._marks: NDArray[np.int64] = np.zeros((max_marks, 2), dtype=np.int64)
+        # Stored by the writer only.
+        self._written = 0
+        self._marks_written = 0
+        self._pending_loss = 0
+        self._dropped = 0
+        # Stored by the reader only.
+        self._taken = 0
+        self._marks_taken = 0
+
+    @property
+    def capacity(self) -> int:
+        """Frames that the ring holds."""
+        return len(self._data)
+
+    @property
+    def available(self) -> int:
+        """Frames written and not read yet."""
+        return self._written - self._taken
+
+    @property
+    def written(self) -> int:
+        """Frames ever written; those lost are not among them."""
+        return self._written
+
+    @property
+    def taken(self) -> int:
+        """Frames ever read."""
+        return self._taken
+
+    @property
+    def dropped(self) -> int:
+        """Frames ever lost, those not yet reported to the reader included."""
+        return self._dropped
+
+    def write(self, block: F32) -> int:
+        """Append as much of a block, shape (n, channels), as fits; return how many frames.
+
+        For the writing thread only. The rest of the block counts as lost.
+        """
+        start = self._written
+        room = len(self._data) - (start - self._taken)
+        if self._pending_loss and room and len(block) and not self._publish_loss(start):
+            room = 0
+        count = min(room, len(block))
+        offset = start % len(self._data)
+        first = min(count, len(self._data) - offset)
+        self._data[offset : offset + first] = block[:first]
+        self._data[: count - first] = block[first:count]
+        self._written = start + count
+        if count < len(block):
+            self.lose(len(block) - count)
+        return count
+
+    def lose(self, frames: int) -> None:
+        """Count frames that were lost before the next block. For the writing thread only."""
+        self._pending_loss += frames
+        self._dropped += frames
+
+    def read(self, max_frames: int) -> RingBlock:
+        """Take up to ``max_frames`` frames, none of them across a loss.
+
+        For the reading thread only. Never waits: an empty block means nothing yet.
+        """
+        # The writer stores a mark before the frames after it: read in reverse order.
+        stop = self._written
+        start = self._taken
+        lost = 0
+        if start < stop and self._next_mark() == start:
+            lost = int(self._marks[self._marks_taken % len(self._marks), 1])
+            self._marks_taken += 1
+        mark = self._next_mark()
+        count = min(max_frames, (stop if mark is None else min(stop, mark)) - start)
+        offset = start % len(self._data)
+        wrapped = max(0, offset + count - self.capacity)
+        frames = np.concatenate((self._data[offset : offset + count], self._data[:wrapped]))
+        self._taken = start + count
+        return RingBlock(frames, lost)
+
+    def _publish_loss(self, position: int) -> bool:
+        """Store the pending loss as lying before frame ``position``, if a mark is free."""
+        if self._marks_written - self._marks_taken == len(self._marks):
+            return False
+        self._marks[self._marks_written % len(self._marks)] = (position, self._pending_loss)
+        self._pending_loss = 0
+        self._marks_written += 1
+        return True
+
+    def _next_mark(self) -> int | None:
+        """Return the position of the oldest unread loss."""
+        if self._marks_taken == self._marks_written:
+            return None
+        return int(self._marks[self._marks_taken % len(self._marks), 0])
