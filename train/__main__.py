@@ -1,0 +1,56 @@
+"""``python -m train COMMAND``: each command is a module with ``add_arguments`` and ``run``.
+
+Only the chosen command's module is imported, so that help is quick and ``prepare``
+works without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from rt_ser.errors import RtSerError
+
+COMMANDS = {
+    "prepare": "find the corpora, compute and cache their features, report what is odd",
+    "fit": "train a network by a recipe, leaving a split's test speakers out",
+    "export": "make the int8 TFLite file and its manifest from a trained network",
+    "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
+    "leaderboard": "print every experiment that was kept",
+}
+
+
+def _overview() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Train, export and measure the models of rt-ser.",
+        epilog=f"commands:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see COMMAND --help")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 wrong usage, others by error."""
+    chosen = _overview().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m train {chosen.command}", description=f"{COMMANDS[chosen.command]}."
+    )
+    module = importlib.import_module(f"train.{chosen.command}")
+    module.add_arguments(parser)
+    arguments = parser.parse_args(chosen.arguments)
+    try:
+        module.run(arguments)
+    except RtSerError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
