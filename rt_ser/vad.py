@@ -1,0 +1,294 @@
+"""Voice activity: frames in, stretches of speech worth judging out.
+
+Three gates in a row. Every frame must pass webrtcvad and rise above an adaptive noise
+floor; frames that do open, hold and close an utterance through a state machine with
+onset voting and hangover; and a window is only handed on when it is as lively as speech
+is, because webrtcvad calls white noise, pure tones, rain and engines speech.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+import webrtcvad
+
+from rt_ser.acoustics import BANDS, SILENCE_DBFS, band_energies, harmonicity, level_dbfs
+from rt_ser.config import EstimateSettings, VadSettings
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
+
+ONSET_SPAN = 5
+"""Frames among which ``onset_frames`` must be speech for an utterance to open."""
+
+MARGIN_FRAMES = 2
+"""Frames of audio kept before the first and after the last frame of speech."""
+
+LOOKBACK_SAMPLES = (ONSET_SPAN + MARGIN_FRAMES) * FRAME_SAMPLES
+"""How far before the newest frame an utterance that opens now can begin."""
+
+FLOOR_SPAN = 100
+"""Frames (3 s) over whose minimum level the noise floor is taken."""
+
+_HEARING_DBFS = -20.0
+_RELEASE_DB = 3.0
+_PERIODIC = 0.6
+_MIN_LIVELINESS = 1.15
+_MIN_LEVEL_SPREAD_DB = 1.0
+_MIN_PERIODIC_SHARE = 0.06
+
+
+class Phase(Enum):
+    """Where the state machine stands."""
+
+    QUIET = auto()
+    TALKING = auto()
+    HANGOVER = auto()
+
+
+class LevelTracker:
+    """Noise floor and loudness of the last three seconds, from frame levels in dBFS.
+
+    The floor is the lowest level (minimum statistics, Martin 2001); the gain brings the
+    highest one to where webrtcvad hears well, and never looks into the future.
+    """
+
+    def __init__(self) -> None:
+        self._levels: deque[float] = deque(maxlen=FLOOR_SPAN)
+
+    def push(self, level: float) -> None:
+        """Take the newest frame's level."""
+        self._levels.append(level)
+
+    @property
+    def floor_dbfs(self) -> float:
+        """The noise floor; that of digital silence before any frame."""
+        return min(self._levels, default=SILENCE_DBFS)
+
+    @property
+    def gain(self) -> float:
+        """Linear gain of 0 to 40 dB for the next look at the signal."""
+        missing_db = _HEARING_DBFS - max(self._levels, default=SILENCE_DBFS)
+        return float(10.0 ** (min(40.0, max(0.0, missing_db)) / 20.0))
+
+
+class Evidence:
+    """What the newest speech frames of an utterance look like, for the third gate.
+
+    Liveliness is the standard deviation over time of the log energy in a band, averaged
+    over bands: about 0.6 for stationary noise, 0 for a tone, 1.3 or more for nine in
+    ten windows of speech. It follows the long-term signal variability of Ghosh, Tsiartas
+    and Narayanan (2011).
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._bands = np.zeros((frames, BANDS))
+        self._levels = np.zeros(frames)
+        self._periodic = np.zeros(frames, bool)
+        self.count = 0
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self.count = 0
+
+    def push(self, samples: F32, level: float) -> None:
+        """Add one frame of speech, displacing the oldest when full."""
+        slot = self.count % len(self._levels)
+        self._bands[slot] = band_energies(samples)
+        self._levels[slot] = level
+        self._periodic[slot] = harmonicity(samples) > _PERIODIC
+        self.count += 1
+
+    def is_lively(self) -> bool:
+        """Tell whether the frames vary, in spectrum and level, as speech does."""
+        have = min(self.count, len(self._levels))
+        if have < 2:
+            return False
+        liveliness = float(self._bands[:have].std(axis=0).mean())
+        periodic = float(self._periodic[:have].mean())
+        spread = float(self._levels[:have].std())
+        return (
+            liveliness + 0.5 * periodic >= _MIN_LIVELINESS
+            and spread >= _MIN_LEVEL_SPREAD_DB
+            and periodic >= _MIN_PERIODIC_SHARE
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The settings in frames."""
+
+    hop: int
+    min_speech: int
+    hangover: int
+    window: int
+
+    @classmethod
+    def of(cls, vad: VadSettings, estimate: EstimateSettings, window_samples: int) -> Timing:
+        """Round seconds to whole frames, at least one."""
+        frames_per_s = RATE_HZ / FRAME_SAMPLES
+        return cls(
+            hop=max(1, round(estimate.hop_s * frames_per_s)),
+            min_speech=max(1, round(estimate.min_speech_s * frames_per_s)),
+            hangover=max(1, round(vad.hangover_s * frames_per_s)),
+            window=-(-window_samples // FRAME_SAMPLES),
+        )
+
+
+class VoiceActivity:
+    """Turn frames into segments to judge; all state is counted in frames."""
+
+    def __init__(
+        self, vad: VadSettings, estimate: EstimateSettings, *, window_samples: int
+    ) -> None:
+        self._settings = vad
+        self.timing = Timing.of(vad, estimate, window_samples)
+        self._evidence = Evidence(self.timing.window)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, utterance numbers too."""
+        self.utterances = 0
+        self.vetoed = 0
+        self.meter = Meter()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all audio, as after a gap; an open utterance is dropped unfinished."""
+        self._webrtc = webrtcvad.Vad(self._settings.mode)
+        self._levels = LevelTracker()
+        self.phase = Phase.QUIET
+        self._recent: deque[tuple[Frame, float, bool]] = deque(maxlen=ONSET_SPAN)
+        self._earliest: int | None = None
+        self._speech_flags: deque[bool] = deque(maxlen=self.timing.window)
+        self._judged = False
+
+    @property
+    def opened_at(self) -> int | None:
+        """First sample of the open utterance, ``None`` while there is none."""
+        return None if self.phase is Phase.QUIET else self._start
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether an utterance is open that is too short to be judged yet."""
+        return self.phase is not Phase.QUIET and not self._judged
+
+    def push(self, frame: Frame) -> Segment | None:
+        """Take the next frame and return a segment if one is due.
+
+        After a frame with a gap, nothing from before it is used any more; call
+        :meth:`flush` first to have the utterance before it closed properly.
+        """
+        if frame.gap:
+            self.restart()
+        if self._earliest is None:
+            self._earliest = frame.start
+        level = level_dbfs(frame.samples)
+        speech = self._is_speech(frame, level)
+        self.meter = Meter(
+            position=frame.stop,
+            level_dbfs=level,
+            floor_dbfs=self._levels.floor_dbfs,
+            is_speech=self.phase is not Phase.QUIET or speech,
+        )
+        if self.phase is Phase.QUIET:
+            self._listen(frame, level, speech)
+            return None
+        return self._follow(frame, level, speech)
+
+    def flush(self) -> Segment | None:
+        """Close the open utterance, if any, and return its last segment if it is worth one."""
+        return None if self.phase is Phase.QUIET else self._close()
+
+    def _is_speech(self, frame: Frame, level: float) -> bool:
+        self._levels.push(level)
+        settings = self._settings
+        if level < settings.min_level_dbfs:
+            return False
+        margin = settings.min_snr_db - (0.0 if self.phase is Phase.QUIET else _RELEASE_DB)
+        if level < self._levels.floor_dbfs + margin:
+            return False
+        scaled = np.rint(frame.samples * np.float32(32768.0 * self._levels.gain))
+        pcm = np.clip(scaled, -32768, 32767).astype("<i2")
+        return bool(self._webrtc.is_speech(pcm.tobytes(), RATE_HZ))
+
+    def _listen(self, frame: Frame, level: float, speech: bool) -> None:
+        self._recent.append((frame, level, speech))
+        if sum(flag for _, _, flag in self._recent) < self._settings.onset_frames:
+            return
+        self._open()
+
+    def _open(self) -> None:
+        spoken = [(frame, level) for frame, level, flag in self._recent if flag]
+        earliest = self._earliest if self._earliest is not None else 0
+        first = spoken[0][0].start - MARGIN_FRAMES * FRAME_SAMPLES
+        self._start = max(earliest, first)
+        self._speech_flags.clear()
+        self._evidence.clear()
+        before = (spoken[0][0].start - self._start) // FRAME_SAMPLES
+        self._speech_flags.extend([False] * before)
+        for frame, level, flag in self._recent:
+            if frame.start < spoken[0][0].start:
+                continue
+            self._speech_flags.append(flag)
+            if flag:
+                self._evidence.push(frame.samples, level)
+        self._last_speech_stop = spoken[-1][0].stop
+        self._stop = self._recent[-1][0].stop
+        self._new_speech = len(spoken)
+        self._since_judged = self.timing.hop
+        self._silent = 0
+        self._judged = False
+        self._recent.clear()
+        self.phase = Phase.TALKING
+        self.utterances += 1
+
+    def _follow(self, frame: Frame, level: float, speech: bool) -> Segment | None:
+        self._stop = frame.stop
+        self._speech_flags.append(speech)
+        self._since_judged += 1
+        if speech:
+            self._evidence.push(frame.samples, level)
+            self._last_speech_stop = frame.stop
+            self._new_speech += 1
+            self._silent = 0
+            self.phase = Phase.TALKING
+            return self._judge_if_due()
+        self._silent += 1
+        self.phase = Phase.HANGOVER
+        return self._close() if self._silent >= self.timing.hangover else None
+
+    def _judge_if_due(self) -> Segment | None:
+        due = self._since_judged >= self.timing.hop
+        if not due or self._evidence.count < self.timing.min_speech:
+            return None
+        self._since_judged = 0
+        return self._segment(self._stop, is_final=False)
+
+    def _close(self) -> Segment | None:
+        self.phase = Phase.QUIET
+        stop = min(self._stop, self._last_speech_stop + MARGIN_FRAMES * FRAME_SAMPLES)
+        self._earliest = stop
+        if self._evidence.count < self.timing.min_speech:
+            return None
+        for _ in range((self._stop - stop) // FRAME_SAMPLES):
+            self._speech_flags.pop()
+        return self._segment(stop, is_final=True)
+
+    def _segment(self, stop: int, *, is_final: bool) -> Segment | None:
+        if not self._evidence.is_lively():
+            self.vetoed += 1
+            return None
+        flags = self._speech_flags
+        start = max(self._start, stop - self.timing.window * FRAME_SAMPLES)
+        fresh, self._new_speech = self._new_speech, 0
+        self._judged = True
+        return Segment(
+            start=start,
+            stop=stop,
+            utterance=self.utterances - 1,
+            speech_samples=sum(flags) * FRAME_SAMPLES,
+            new_speech_samples=fresh * FRAME_SAMPLES,
+            is_final=is_final,
+        )
