@@ -36,7 +36,7 @@ TRAIN_MAY_IMPORT = LEVEL_0 | STAGES | {"audio.files", "audio.convert", "pipeline
 EVALUATE_MAY_IMPORT = TRAIN_MAY_IMPORT | {"api", "__init__"}
 
 THIRD_PARTY: dict[str, set[str]] = {
-    **dict.fromkeys(LEVEL_0 | STAGES, {"numpy", "yaml"}),
+    **{part: {"numpy", "yaml"} for part in LEVEL_0 | STAGES},
     "vad": {"numpy", "webrtcvad"},
     "model": {"numpy", "yaml", "ai_edge_litert", "tflite_runtime", "tensorflow"},
     "testing": {"numpy"},
