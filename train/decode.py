@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_ser.errors import InputError
-from rt_ser.types import F32, RATE_HZ
+from rt_ser.types import F32
 
 
 def decode(path: Path) -> F32:
