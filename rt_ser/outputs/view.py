@@ -1,0 +1,130 @@
+"""What the screen shows, as one immutable value, and the history it is drawn from."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from rt_ser.types import RATE_HZ, Estimate, Meter, State, StreamStats
+
+COVER_S = 0.5
+"""How far back one estimate speaks for: two default hops, so that one lost estimate
+leaves no hole in the timeline and a pause does."""
+
+
+class Feed(Protocol):
+    """What a running stream lets others look at, at any moment and without waiting."""
+
+    @property
+    def latest(self) -> Estimate | None:
+        """The newest estimate."""
+
+    @property
+    def meter(self) -> Meter:
+        """Level, floor and gate of the newest frame."""
+
+    @property
+    def stats(self) -> StreamStats:
+        """The counters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A stretch of the timeline, in samples, and what was estimated over it."""
+
+    start: int
+    stop: int
+    state: State
+    label: str
+    confidence: float
+    valence: float
+    arousal: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """Everything that one screen needs. Drawing it has no other input than its size."""
+
+    source: str
+    model: str
+    labels: tuple[str, ...]
+    is_live: bool
+    timeline_s: float
+    meter: Meter
+    stats: StreamStats
+    estimate: Estimate | None
+    moments: tuple[Moment, ...]
+
+    @property
+    def position_s(self) -> float:
+        """Audio time of the newest frame in seconds."""
+        return self.meter.position / RATE_HZ
+
+
+class History:
+    """The estimates of the last ``timeline_s`` seconds, added in order by one thread.
+
+    Another thread may take :meth:`moments` at any time.
+    """
+
+    def __init__(self, timeline_s: float) -> None:
+        self._keep_samples = int((timeline_s + 1.0) * RATE_HZ)
+        self._moments: deque[Moment] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, estimate: Estimate) -> None:
+        """Append one estimate and forget what has scrolled out of sight."""
+        with self._lock:
+            before = self._moments[-1].stop if self._moments else 0
+            self._moments.append(moment(estimate, before))
+            oldest = estimate.stop - self._keep_samples
+            while self._moments[0].stop < oldest:
+                self._moments.popleft()
+
+    def moments(self) -> tuple[Moment, ...]:
+        """Return what is remembered, oldest first."""
+        with self._lock:
+            return tuple(self._moments)
+
+
+def moment(estimate: Estimate, before: int) -> Moment:
+    """Give an estimate the stretch since the previous one, but never more than COVER_S."""
+    start = max(before, estimate.stop - int(COVER_S * RATE_HZ))
+    return Moment(
+        start=min(start, estimate.stop),
+        stop=estimate.stop,
+        state=estimate.state,
+        label=estimate.label,
+        confidence=float(estimate.confidence),
+        valence=float(estimate.valence),
+        arousal=float(estimate.arousal),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Monitor:
+    """Puts a stream's newest values and its history together into a View."""
+
+    feed: Feed
+    history: History
+    source: str
+    model: str
+    labels: tuple[str, ...]
+    is_live: bool
+    timeline_s: float
+
+    def view(self) -> View:
+        """Take the newest of everything; waits for nobody."""
+        return View(
+            source=self.source,
+            model=self.model,
+            labels=self.labels,
+            is_live=self.is_live,
+            timeline_s=self.timeline_s,
+            meter=self.feed.meter,
+            stats=self.feed.stats,
+            estimate=self.feed.latest,
+            moments=self.history.moments(),
+        )
