@@ -57,6 +57,8 @@ class RingBuffer:
         # Stored by the reader only.
         self._taken = 0
         self._marks_taken = 0
+        self._skipped = 0
+        self._pending_skip = 0
 
     @property
     def capacity(self) -> int:
@@ -80,8 +82,13 @@ class RingBuffer:
 
     @property
     def dropped(self) -> int:
-        """Frames ever lost, those not yet reported to the reader included."""
+        """Frames ever lost for want of room, those not yet reported to the reader included."""
         return self._dropped
+
+    @property
+    def skipped(self) -> int:
+        """Frames that the reader passed over."""
+        return self._skipped
 
     def write(self, block: F32) -> int:
         """Append as much of a block, shape (n, channels), as fits; return how many frames.
@@ -116,9 +123,9 @@ class RingBuffer:
         stop = self._written
         start = self._taken
         lost = 0
-        if start < stop and self._next_mark() == start:
-            lost = int(self._marks[self._marks_taken % len(self._marks), 1])
-            self._marks_taken += 1
+        if start < stop:
+            lost = self._pending_skip + self._take_loss(start)
+            self._pending_skip = 0
         mark = self._next_mark()
         count = min(max_frames, (stop if mark is None else min(stop, mark)) - start)
         offset = start % len(self._data)
@@ -126,6 +133,20 @@ class RingBuffer:
         frames = np.concatenate((self._data[offset : offset + count], self._data[:wrapped]))
         self._taken = start + count
         return RingBlock(frames, lost)
+
+    def skip(self, frames: int) -> int:
+        """Pass over up to ``frames`` of the oldest frames; return how many.
+
+        For the reading thread only. The next block's ``lost`` includes them.
+        """
+        stop = min(self._written, self._taken + frames)
+        count = stop - self._taken
+        while (mark := self._next_mark()) is not None and mark < stop:
+            self._pending_skip += self._take_loss(mark)
+        self._pending_skip += count
+        self._skipped += count
+        self._taken = stop
+        return count
 
     def _publish_loss(self, position: int) -> bool:
         """Store the pending loss as lying before frame ``position``, if a mark is free."""
@@ -135,6 +156,14 @@ class RingBuffer:
         self._pending_loss = 0
         self._marks_written += 1
         return True
+
+    def _take_loss(self, position: int) -> int:
+        """Return the frames lost just before ``position`` and free the mark, if there is one."""
+        if self._next_mark() != position:
+            return 0
+        lost = int(self._marks[self._marks_taken % len(self._marks), 1])
+        self._marks_taken += 1
+        return lost
 
     def _next_mark(self) -> int | None:
         """Return the position of the oldest unread loss."""

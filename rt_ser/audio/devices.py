@@ -1,0 +1,203 @@
+"""Which microphones there are, and what PortAudio's refusals mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rt_ser.audio.pcm import MAX_CHANNELS
+from rt_ser.audio.soundserver import ServerSource, default_source
+from rt_ser.errors import DeviceError
+from rt_ser.types import RATE_HZ
+
+_SEE: Final = "see rt-ser devices"
+_NO_INPUT: Final = (
+    "no input device found: plug in a microphone, check that the sound server runs and "
+    f"that you may use it (on Linux: group audio), then {_SEE}"
+)
+_SOUND_SERVERS: Final = {"pulse", "pipewire"}
+
+# PortAudio's error numbers (portaudio.h, PaErrorCode) and what to tell the person.
+_REASONS: Final = {
+    -9999: "the audio system refused it; another program may hold it, or permission is missing",
+    -9998: "it has no such number of channels",
+    -9997: "it does not take its own sample rate",
+    -9996: "it is not there any more",
+    -9985: "it is busy: end the program that holds it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputDevice:
+    """A microphone as we would open it.
+
+    ``rate_hz`` and ``channels`` are its own; ``server_source`` is the name of the
+    microphone behind a sound server's device, where the server tells.
+    """
+
+    index: int
+    name: str
+    hostapi: str
+    rate_hz: int
+    channels: int
+    is_default: bool
+    server_source: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name to show, with the microphone behind a sound server's device."""
+        return f"{self.name} ({self.server_source})" if self.server_source else self.name
+
+
+def load_sounddevice() -> Any:
+    """Import sounddevice, which loads PortAudio, or raise DeviceError with the remedy."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise DeviceError(
+            "the package sounddevice is missing: install it with pip install sounddevice"
+        ) from error
+    except OSError as error:
+        raise DeviceError(
+            "the PortAudio library is missing: install it with "
+            "sudo apt-get install libportaudio2 (Linux; elsewhere sounddevice brings it along)"
+        ) from error
+    return sounddevice
+
+
+@contextmanager
+def portaudio(what: str) -> Iterator[Any]:
+    """Yield the sounddevice module; what PortAudio refuses becomes a DeviceError.
+
+    Parameters
+    ----------
+    what : str
+        The device that messages name.
+    """
+    sounddevice = load_sounddevice()
+    try:
+        yield sounddevice
+    except sounddevice.PortAudioError as error:
+        # Its arguments are a text and, mostly, PortAudio's number.
+        code = error.args[1] if len(error.args) > 1 else 0
+        reason = _REASONS.get(code, str(error))
+        raise DeviceError(f"cannot use {what}: {reason}; {_SEE}") from error
+
+
+def refresh() -> None:
+    """Make PortAudio look for devices again; its list is frozen otherwise.
+
+    Every open stream ends with it.
+    """
+    with portaudio("the audio system") as sounddevice:
+        sounddevice._terminate()
+        sounddevice._initialize()
+
+
+def list_inputs() -> list[InputDevice]:
+    """Return every device that can record, in PortAudio's order.
+
+    Raises
+    ------
+    DeviceError
+        PortAudio is missing or does not work. No device at all is an empty list.
+    """
+    with portaudio("the audio system") as sounddevice:
+        found = list(sounddevice.query_devices())
+        hostapis = [api["name"] for api in sounddevice.query_hostapis()]
+        default_index = sounddevice.default.device[0]
+        if default_index < 0:
+            default_index = _default_input(sounddevice)
+    inputs = [entry for entry in found if entry["max_input_channels"] > 0]
+    server = default_source() if any(_is_plugin(entry) for entry in inputs) else None
+    return [
+        _describe(entry, hostapis[entry["hostapi"]], default_index, server) for entry in inputs
+    ]
+
+
+def find(spec: str | int | None) -> InputDevice:
+    """Return the input device that a person means.
+
+    Parameters
+    ----------
+    spec : str or int, optional
+        Index, or part of the name in any case; None for the default device. Where
+        several names contain it, an exact one wins, then the default device, then one
+        of the default device's audio system.
+
+    Raises
+    ------
+    DeviceError
+        There is none, or several that nothing sets apart.
+    """
+    inputs = list_inputs()
+    if not inputs:
+        raise DeviceError(_NO_INPUT)
+    if spec is None or spec == "":
+        return next((device for device in inputs if device.is_default), inputs[0])
+    if isinstance(spec, int) or spec.strip().isdecimal():
+        return _by_index(inputs, int(spec))
+    return _by_name(inputs, spec)
+
+
+def _by_index(inputs: list[InputDevice], index: int) -> InputDevice:
+    for device in inputs:
+        if device.index == index:
+            return device
+    indices = ", ".join(str(device.index) for device in inputs)
+    raise DeviceError(f"no input device has index {index}: {indices} do; {_SEE}")
+
+
+def _by_name(inputs: list[InputDevice], spec: str) -> InputDevice:
+    wanted = spec.strip().casefold()
+    matches = [device for device in inputs if wanted in device.label.casefold()]
+    if not matches:
+        names = ", ".join(repr(device.label) for device in inputs)
+        raise DeviceError(f"no input device is called {spec!r}: {names} are there; {_SEE}")
+    default_api = next((device.hostapi for device in inputs if device.is_default), "")
+    preferences = (
+        [device for device in matches if device.name.casefold() == wanted],
+        [device for device in matches if device.is_default],
+        [device for device in matches if device.hostapi == default_api],
+        matches,
+    )
+    best = next(group for group in preferences if group)
+    if len(best) > 1:
+        names = ", ".join(f"{device.index} {device.label!r}" for device in best)
+        raise DeviceError(f"several input devices match {spec!r}: {names}; give the index")
+    return best[0]
+
+
+def _default_input(sounddevice: Any) -> int:
+    """Return the default input of the first audio system that has one, or -1."""
+    defaults = [api["default_input_device"] for api in sounddevice.query_hostapis()]
+    return next((index for index in defaults if index >= 0), -1)
+
+
+def _is_plugin(entry: dict[str, Any]) -> bool:
+    """Tell a device that converts into anything asked for: it claims more than we can mean."""
+    return int(entry["max_input_channels"]) > MAX_CHANNELS
+
+
+def _describe(
+    entry: dict[str, Any], hostapi: str, default_index: int, server: ServerSource | None
+) -> InputDevice:
+    rate_hz, channels = round(entry["default_samplerate"]), int(entry["max_input_channels"])
+    name, source = str(entry["name"]), ""
+    if _is_plugin(entry):
+        channels = 2
+        if server is not None and (name in _SOUND_SERVERS or name == "default"):
+            rate_hz, channels, source = server.rate_hz, server.channels, server.name
+        elif name in _SOUND_SERVERS:
+            rate_hz = RATE_HZ
+    return InputDevice(
+        index=int(entry["index"]),
+        name=name,
+        hostapi=hostapi,
+        rate_hz=rate_hz,
+        channels=min(channels, MAX_CHANNELS),
+        is_default=entry["index"] == default_index,
+        server_source=source,
+    )
