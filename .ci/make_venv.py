@@ -20,7 +20,10 @@ import venv
 from pathlib import Path
 
 MINIMUM = (3, 11)
-PIP_URL = "https://files.pythonhosted.org/packages/py3/p/pip/pip-26.3-py3-none-any.whl"
+PIP_URL = (
+    "https://files.pythonhosted.org/packages/07/25/"
+    "ee8c38ae72d66b844ce8eb9711ba905dba21ca1a8a0c960057c41cd23337/pip-26.3-py3-none-any.whl"
+)
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 REMEDY = "install it with: sudo apt-get install python3-venv"
 
