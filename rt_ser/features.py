@@ -223,14 +223,21 @@ def speech_level(values: F32) -> float:
 def model_input(values: F32, recipe: Recipe) -> F32:
     """Normalise the level of a window and bring it to the model's length.
 
-    The window's own speech level is subtracted, the result bounded to the recipe's
-    range, and a window shorter than ``window_frames`` is repeated from its start until
-    it fills them, so that pooling over time sees speech only.
+    The window's own speech level is subtracted and the result bounded to the recipe's
+    range, which is mapped onto [-1, 1]. A window shorter than ``window_frames`` is
+    repeated from its start until it fills them, so that pooling over time sees speech only.
 
     Returns
     -------
-    ndarray, shape (window_frames, mels), float32, range [recipe.low, recipe.high]
+    ndarray, shape (window_frames, mels), float32, range [-1, 1]
     """
-    bounded = np.clip(values - np.float32(speech_level(values)), recipe.low, recipe.high)
-    indices = np.arange(recipe.window_frames) % len(bounded)
-    return np.ascontiguousarray(bounded[indices], np.float32)
+    scaled = scale_to_unit(values - np.float32(speech_level(values)), recipe)
+    indices = np.arange(recipe.window_frames) % len(scaled)
+    return np.ascontiguousarray(scaled[indices])
+
+
+def scale_to_unit(values: F32, recipe: Recipe) -> F32:
+    """Bound level-normalised values to the recipe's range and map it onto [-1, 1]."""
+    middle, half = (recipe.high + recipe.low) / 2.0, (recipe.high - recipe.low) / 2.0
+    scaled: F32 = (np.clip(values, recipe.low, recipe.high) - np.float32(middle)) / np.float32(half)
+    return scaled

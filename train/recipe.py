@@ -1,0 +1,92 @@
+"""A training recipe: everything that decides what a training run produces, as YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rt_ser.errors import ConfigError
+
+FOLDER = Path(__file__).with_name("recipes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How far examples are bent. Probabilities in [0, 1], levels in natural log of power."""
+
+    partial: float = 0.5
+    shortest_s: float = 0.5
+    stretch: float = 0.17
+    mel_shift: float = 2.5
+    tilt: float = 0.8
+    equaliser: float = 0.5
+    noise: float = 0.4
+    lowest_snr_db: float = 0.0
+    floor: float = 0.3
+    band_limit: float = 0.05
+    time_masks: int = 2
+    time_mask_rows: int = 24
+    mel_masks: int = 2
+    mel_mask_bands: int = 8
+    mixup: float = 0.5
+    mixup_alpha: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRecipe:
+    """One recipe. ``corpus_weight`` is the relative share of examples drawn per clip."""
+
+    name: str
+    features: str = "logmel64-v1"
+    network: str = "dscnn"
+    width: float = 1.0
+    dropout: float = 0.3
+    batch: int = 48
+    epochs: int = 30
+    epoch_examples: int = 7500
+    peak_rate: float = 3e-3
+    weight_decay: float = 0.03
+    average: float = 0.997
+    label_smoothing: float = 0.1
+    vote_weight: float = 0.0
+    class_balance: float = 0.5
+    noise_share: float = 0.08
+    speech_loss: float = 0.2
+    dev_speakers: int = 0
+    corpus_weight: dict[str, float] = field(
+        default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
+    )
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps that count as an epoch."""
+        return self.epoch_examples // self.batch
+
+
+def load_recipe(name: str) -> TrainRecipe:
+    """Read ``train/recipes/NAME.yaml``, or a path to another file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or has a key that no recipe has.
+    """
+    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(item.stem for item in FOLDER.glob("*.yaml")))
+        raise ConfigError(f"recipe={name!r} is not known: give one of {known}, or a .yaml file")
+    tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    _refuse_unknown(path, tree, TrainRecipe)
+    bent = tree.pop("augmentation", {})
+    _refuse_unknown(path, bent, Augmentation)
+    return TrainRecipe(**{"name": path.stem, **tree, "augmentation": Augmentation(**bent)})
+
+
+def _refuse_unknown(path: Path, tree: dict[str, Any], kind: type) -> None:
+    known = {spec.name for spec in fields(kind)}
+    if unknown := set(tree) - known:
+        raise ConfigError(f"{path.name}: {sorted(unknown)} unknown; keys are {sorted(known)}")
