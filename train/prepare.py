@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +31,7 @@ from train.cache import (
 )
 from train.corpora import CORPORA, Clip, Collection, Recording, load_all, load_noise, load_speech
 from train.decode import audio_hash, decode
+from train.progress import work_through
 
 UNLABELLED = ("noise", "speech")
 _CLIPPED_PEAK = 0.999
@@ -41,7 +39,6 @@ _SHORTEST_S = 0.2
 _SILENT_PEAK = 1e-3
 """-60 dBFS: below it a recording holds no voice that anything could be learnt from."""
 
-Advance = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,7 +114,8 @@ def prepare(
         path = cache / f"{name}-{cache_key(items, settings, features)}.npz"
         if not path.exists():
             work = partial(_extract, settings=settings, features=features)
-            _build(name, items, work, jobs=jobs, quiet=quiet).save(path)
+            results = work_through(name, work, items, jobs=jobs, quiet=quiet)
+            FeatureStore.build([of for of, _ in results], [made for _, made in results]).save(path)
         stores[name] = FeatureStore.read(path)
     return _select(found, recordings, stores)
 
@@ -169,56 +167,6 @@ def _extract(
         return Measured(key=key, fault=str(error)), None
     measured = measure(key, samples)
     return measured, None if measured.fault else features(samples, settings)
-
-
-def _build(
-    name: str,
-    items: Sequence[tuple[str, Path]],
-    work: Callable[[tuple[str, Path]], tuple[Measured, ClipFeatures | None]],
-    *,
-    jobs: int,
-    quiet: bool,
-) -> FeatureStore:
-    with _progress(name, len(items), quiet=quiet) as advance, _mapper(jobs) as mapper:
-        results = []
-        for result in mapper(work, items):
-            results.append(result)
-            advance()
-    return FeatureStore.build([item for item, _ in results], [item for _, item in results])
-
-
-@contextmanager
-def _mapper(jobs: int) -> Iterator[Callable[..., Iterator[tuple[Measured, ClipFeatures | None]]]]:
-    """Give a ``map``, over processes if there is more than one job."""
-    if jobs <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield partial(pool.map, chunksize=16)
-
-
-@contextmanager
-def _progress(name: str, total: int, *, quiet: bool) -> Iterator[Advance]:
-    """Show a bar with the time left, on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda: bar.advance(task)
 
 
 def duplicates(clips: Sequence[Clip], fingerprints: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,179 @@
+"""Score an int8 file through the live pipeline: what a microphone would have given.
+
+Every test clip is fed to :class:`rt_ser.Analyzer` as a stream of its own; its summary is
+masked to the classes that its corpus has. A clip in which no speech was found counts as
+wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rt_ser.errors import InputError
+from rt_ser.types import F32, RATE_HZ, Estimate, Summary
+from train import leaderboard
+from train.arguments import add_data_arguments
+from train.corpora import CORPORA, LABELS, Clip, load_all
+from train.decode import decode
+from train.progress import work_through
+from train.scorecard import CURVE_S, Heard, scorecard
+from train.splits import Split, load_split
+
+EVERYTHING = "everything"
+"""The split of clips that a model has not been trained on at all: nothing is left out."""
+
+
+class Judge(Protocol):
+    """The part of :class:`rt_ser.Analyzer` that is used here."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+    def feed(self, samples: F32) -> list[Estimate]: ...  # noqa: D102
+    def flush(self) -> list[Estimate]: ...  # noqa: D102
+    def reset(self) -> None: ...  # noqa: D102
+    def summary(self) -> Summary: ...  # noqa: D102
+
+
+def hear(judge: Judge, clip: Clip, samples: F32) -> Heard:
+    """Feed one clip as a stream of its own and note what was said, and when."""
+    judge.reset()
+    estimates = [*judge.feed(samples), *judge.flush()]
+    order = [judge.labels.index(label) for label in LABELS]
+    return Heard(
+        clip=clip,
+        probs=np.asarray(judge.summary().probs, np.float32)[order],
+        curve=_curve([item for item in estimates if item.label])[:, order],
+    )
+
+
+def _curve(estimates: Sequence[Estimate]) -> F32:
+    """Return the newest rolling estimate at each of ``CURVE_S`` after the first onset."""
+    curve = np.zeros((len(CURVE_S), len(LABELS)), np.float32)
+    if not estimates:
+        return curve
+    onset = estimates[0].start
+    for row, seconds in enumerate(CURVE_S):
+        for estimate in estimates:
+            if estimate.stop <= onset + seconds * RATE_HZ:
+                curve[row] = estimate.probs
+    return curve
+
+
+@functools.cache
+def _analyzer(model: str) -> Judge:
+    """Load a model once a process."""
+    from rt_ser import Analyzer
+
+    return Analyzer(model=model)
+
+
+def _hear_file(clip: Clip, *, model: str) -> Heard:
+    return hear(_analyzer(model), clip, decode(clip.path))
+
+
+def hear_all(
+    clips: Sequence[Clip], model: str, *, jobs: int = 1, quiet: bool = False
+) -> list[Heard]:
+    """Judge all clips, in order, over some processes, with a progress bar."""
+    work = functools.partial(_hear_file, model=model)
+    return work_through("evaluate", work, clips, jobs=jobs, quiet=quiet)
+
+
+def tested_clips(root: Path, split: Split) -> list[Clip]:
+    """Find the clips that a split tests on.
+
+    Raises
+    ------
+    InputError
+        If none of them is there.
+    """
+    _, clips = split.divide(load_all(root).clips)
+    if not clips:
+        raise InputError(f"split={split.name!r} finds no test clip below {root}: see prepare")
+    return clips
+
+
+def split_named(name: str) -> Split:
+    """Return a protocol's fold, or the one that tests on everything there is."""
+    if name == EVERYTHING:
+        return Split(name=EVERYTHING, test=frozenset(CORPORA))
+    return load_split(name)
+
+
+def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, Any]:
+    """Collect the figures of all corpora that were heard, fit for JSON."""
+    by_corpus = {
+        name: [item for item in heard if item.clip.corpus == name] for name in CORPORA
+    }
+    return {
+        "model": model.name,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "size_bytes": model.stat().st_size,
+        "split": split.name,
+        "corpora": {
+            name: scorecard(items, split.classes_of(name))
+            for name, items in by_corpus.items()
+            if items
+        },
+    }
+
+
+def write_clips(heard: Sequence[Heard], path: Path) -> None:
+    """Write one CSV row a clip: who, what was meant, and every label's probability."""
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        rows = csv.writer(lines, lineterminator="\n")
+        rows.writerow(["key", "speaker", "sex", "emotion", *LABELS])
+        for item in heard:
+            clip = item.clip
+            said = [f"{value:.6f}" for value in item.probs]
+            rows.writerow([clip.key, clip.speaker, clip.sex, clip.emotion, *said])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``python -m train evaluate``."""
+    add_data_arguments(parser)
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="a .tflite file")
+    parser.add_argument(
+        "--split",
+        required=True,
+        metavar="NAME",
+        help=f"first, joint:1, ... or {EVERYTHING}: the one that the model was trained on",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where figures and plots go")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--keep", metavar="RECIPE:SEED", help="add the figures to the leaderboard under this name"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate a model, print its figures, and write JSON, CSV and plots."""
+    from rich.console import Console
+
+    from train.plots import draw_all
+    from train.tables import show
+
+    split = split_named(arguments.split)
+    clips = tested_clips(arguments.data, split)
+    heard = hear_all(clips, str(arguments.model), jobs=arguments.jobs)
+    figures = evaluation(heard, split, arguments.model)
+    show(figures, Console())
+    out = arguments.out or arguments.model.parent / f"evaluation-{split.name.replace(':', '-')}"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_clips(heard, out / "clips.csv")
+    draw_all(figures, out)
+    if arguments.keep:
+        leaderboard.keep(figures, arguments.keep)
