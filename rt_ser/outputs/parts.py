@@ -176,12 +176,12 @@ def gauges(view: View, look: Look, width: int) -> Text:
 def status_items(view: View, look: Look) -> list[Text]:
     """What the status line tells: input, model, age, inference time, losses."""
     estimate, stats = view.estimate, view.stats
-    age_ms = estimate.age_ms if estimate else None
+    age_s = view.audio_age_s
     inference_ms = estimate.inference_ms if estimate else None
     named = [
         ("device" if view.is_live else "file", clean(view.source, look), ""),
         ("model", clean(view.model, look), ""),
-        ("audio age", "-" if age_ms is None else f"{age_ms:.0f} ms", ""),
+        ("audio age", "-" if age_s is None else f"{1000 * age_s:.0f} ms", ""),
         ("inference", "-" if inference_ms is None else f"{inference_ms:.1f} ms", ""),
         ("overflows", str(stats.overflows), f"bold {CAUTION}" if stats.overflows else ""),
         ("dropped", str(stats.dropped_samples), f"bold {ALARM}" if stats.dropped_samples else ""),

@@ -29,6 +29,10 @@ class Feed(Protocol):
     def stats(self) -> StreamStats:
         """The counters."""
 
+    @property
+    def audio_age_s(self) -> float | None:
+        """Seconds since the newest audio; None in a replay."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -56,6 +60,7 @@ class View:
     stats: StreamStats
     estimate: Estimate | None
     moments: tuple[Moment, ...]
+    audio_age_s: float | None = None
 
     @property
     def position_s(self) -> float:
@@ -127,4 +132,5 @@ class Monitor:
             stats=self.feed.stats,
             estimate=self.feed.latest,
             moments=self.history.moments(),
+            audio_age_s=self.feed.audio_age_s,
         )

@@ -1,0 +1,166 @@
+"""One stream from its source to every output and the screen, and its orderly end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from rt_ser.model import Classifier, TfliteClassifier
+from rt_ser.pipeline import Pipeline
+
+from rt_ser.audio.source import AudioSource
+from rt_ser.cli.common import tell
+from rt_ser.cli.outputs import open_sinks, uses_stdout
+from rt_ser.config import Settings
+from rt_ser.outputs.display import Display, NoDisplay
+from rt_ser.outputs.events import estimate_event, summary_event
+from rt_ser.outputs.look import look_for
+from rt_ser.outputs.plain import PlainDisplay
+from rt_ser.outputs.sink import STDOUT, Event, LineWriter
+from rt_ser.outputs.terminal import TerminalDisplay, is_screen, terminal_console
+from rt_ser.outputs.totals import summary_lines
+from rt_ser.outputs.view import History, Monitor
+from rt_ser.runtime import StreamRunner
+from rt_ser.types import Summary
+
+
+class Session:
+    """Everything that several streams of one command share: model, outputs, screen.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        The output options of :func:`rt_ser.cli.outputs.add_outputs`.
+    settings : Settings
+        The effective settings.
+    live : bool
+        Whether wall-clock figures belong into the events.
+    """
+
+    def __init__(self, options: argparse.Namespace, settings: Settings, *, live: bool) -> None:
+        self.settings = settings
+        self.live = live
+        self.is_interrupted = False
+        self._is_silent = options.quiet or uses_stdout(options)
+        self._has_screen = is_screen()
+        self._console = terminal_console(no_color=options.no_color)
+        self._look = look_for(
+            self._console.encoding,
+            ascii_only=settings.ui.ascii,
+            term=os.environ.get("TERM", ""),
+        )
+        self._classifier: Classifier = TfliteClassifier.load(
+            settings.model.name, threads=settings.model.threads
+        )
+        self._sinks = open_sinks(options, self._classifier.manifest.labels, live=live)
+
+    def __enter__(self) -> Session:
+        """Return the session."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the outputs."""
+        for sink in self._sinks:
+            sink.close()
+
+    def play(self, source: AudioSource, *, file: str | None = None) -> Summary:
+        """Run one source to its end, or until Ctrl-C or SIGTERM, and report its totals.
+
+        Raises
+        ------
+        RtSerError
+            From the source, the model or an output; what came before it is written.
+        """
+        pipeline = Pipeline(self._classifier, self.settings)
+        runner = StreamRunner(source, pipeline)
+        with ExitStack() as stack:
+            stack.enter_context(_ending_on_signals(runner, self))
+            stack.enter_context(runner)
+            name = file or source.name
+            display = self._display(runner, name)
+            stack.callback(display.stop)
+            display.start()
+            seq = self._forward(runner, display, name)
+        summary = runner.summary()
+        self._conclude(summary, name=name, seq=seq, file=file)
+        for note in source.notes:
+            tell(f"note: {note}")
+        return summary
+
+    def _forward(self, runner: StreamRunner, display: Display, name: str) -> int:
+        """Hand every estimate to the screen and the outputs; return how many there were."""
+        seq = 0
+        for estimate in runner:
+            display.show(estimate)
+            self._write(estimate_event(estimate, stream=name, seq=seq, live=self.live))
+            seq += 1
+        return seq
+
+    def _write(self, event: Event) -> None:
+        for sink in self._sinks:
+            sink.write(event)
+
+    def _conclude(self, summary: Summary, *, name: str, seq: int, file: str | None) -> None:
+        self._write(summary_event(summary, stream=name, seq=seq, live=self.live, file=file))
+        if self._is_silent:
+            return
+        lines = summary_lines(summary, source=name, look=self._look)
+        if self._has_screen:
+            for line in lines:
+                self._console.print(line, soft_wrap=True)
+        else:
+            writer = LineWriter(STDOUT)
+            for line in lines:
+                writer.write_line(line.plain.rstrip())
+
+    def _display(self, runner: StreamRunner, name: str) -> Display:
+        """Choose what a person sees: nothing, the screen, or one line per change."""
+        if self._is_silent:
+            return NoDisplay()
+        if not self._has_screen:
+            return PlainDisplay()
+        ui = self.settings.ui
+        manifest = self._classifier.manifest
+        monitor = Monitor(
+            feed=runner,
+            history=History(ui.timeline_s),
+            source=name,
+            model=manifest.name,
+            labels=manifest.labels,
+            is_live=self.live,
+            timeline_s=ui.timeline_s,
+        )
+        return TerminalDisplay(
+            monitor, look=self._look, console=self._console, refresh_hz=ui.refresh_hz
+        )
+
+
+@contextmanager
+def _ending_on_signals(runner: StreamRunner, session: Session) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the stream in order: no line is torn, open speech is judged.
+
+    A second signal interrupts at once.
+    """
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if session.is_interrupted:
+            raise KeyboardInterrupt
+        session.is_interrupted = True
+        runner.request_stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
