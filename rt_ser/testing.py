@@ -195,5 +195,6 @@ class FakeClassifier:
     def _computed(self, values: F32) -> F32:
         """Score each class by a slice of the mel bands, relative to the mean of all."""
         bands = np.array_split(values, len(self.manifest.labels), axis=1)
-        scores = np.array([band.mean() for band in bands], dtype=np.float32)
-        return scores - scores.mean()
+        scores: F32 = np.array([band.mean() for band in bands], dtype=np.float32)
+        scores -= scores.mean()
+        return scores

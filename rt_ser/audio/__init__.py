@@ -1,1 +1,1 @@
-"""Capture and conversion: from a microphone, a file or a pipe to mono chunks at the pipeline rate."""
+"""Capture and conversion: a microphone, a file or a pipe becomes mono chunks at one rate."""

@@ -29,7 +29,8 @@ def quiet_native_stderr() -> Iterator[None]:
     before = sys.stderr
     before.flush()
     kept = os.dup(2)
-    with open(os.dup(kept), "w", encoding=before.encoding, errors=before.errors, buffering=1) as ours:
+    encoding, errors = before.encoding, before.errors
+    with open(os.dup(kept), "w", encoding=encoding, errors=errors, buffering=1) as ours:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         sys.stderr = ours

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 import threading
 import time
@@ -68,17 +69,22 @@ def _stdin_descriptor() -> int:
 def _check_file(path: str) -> None:
     """Name the plain reasons why a file cannot be read."""
     file = Path(path)
-    if file.is_dir():
-        raise InputError(f"{path}: this is a directory: name the audio files in it")
     try:
-        with file.open("rb") as stream:
-            if not stream.read(1):
-                raise InputError(f"{path}: the file is empty")
+        mode = file.stat().st_mode
+        if stat.S_ISREG(mode):
+            with file.open("rb") as stream:
+                is_empty = not stream.read(1)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read: {reason}") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: this is a directory: name the audio files in it")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: this is no plain file: pipe it into standard input and name -")
+    if is_empty:
+        raise InputError(f"{path}: the file is empty")
 
 
 class SoundFileReader:
@@ -159,7 +165,7 @@ def _open_soundfile(path: str) -> soundfile.SoundFile:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise InputError(
-            f"{path}: no audio that can be decoded ({error.error_string.rstrip('.')}): "
+            f"{path}: no audio that can be decoded: "
             "wav, flac, ogg, opus and mp3 are; convert others with ffmpeg -i INPUT OUTPUT.wav"
         ) from error
 

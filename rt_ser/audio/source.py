@@ -69,8 +69,8 @@ class AudioSource(Protocol):
     def close(self) -> None:
         """Release everything; may be called twice, and from another thread."""
 
-    def __enter__(self) -> Self: ...  # noqa: D105
-    def __exit__(  # noqa: D105
+    def __enter__(self) -> Self: ...
+    def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
