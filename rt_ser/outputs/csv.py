@@ -41,8 +41,8 @@ class CsvSink:
 def line(values: Sequence[object]) -> str:
     """Format one row as RFC 4180 has it, without its line end."""
     target = io.StringIO()
-    csv.writer(target, lineterminator="").writerow([_cell(value) for value in values])
-    return target.getvalue()
+    csv.writer(target).writerow([_cell(value) for value in values])
+    return target.getvalue().removesuffix("\r\n")
 
 
 def _cell(value: object) -> object:

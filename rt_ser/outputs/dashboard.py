@@ -20,6 +20,7 @@ WIDEST = 132
 FRAMED_WIDTH = 76
 PLANE_CELLS = 28
 TALLEST_CHART = 5
+STATUS_LINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,15 +47,14 @@ def compose(view: View, look: Look, width: int, height: int) -> list[Text]:
 
 def framed_height(view: View) -> int:
     """Return the lines that the framed arrangement needs at least."""
-    return 3 + (4 + len(view.labels)) + 6 + 1
+    return 3 + (4 + len(view.labels)) + 6 + STATUS_LINES
 
 
 def framed(view: View, look: Look, width: int, height: int) -> list[Text]:
-    """Arrange the parts in panels; spare lines go to status, scale and chart, in turn."""
+    """Arrange the parts in panels; spare lines go to the scale and the chart."""
     inner = width - 4
     spare = height - framed_height(view)
-    status = parts.status_lines(view, look, width, 1 + min(spare, 1))
-    spare -= len(status) - 1
+    status = parts.status_lines(view, look, width, STATUS_LINES)
     has_scale = spare >= 2
     rise = 1 + min(spare - has_scale, TALLEST_CHART - 1)
     level = [parts.level_line(view, look, inner)]

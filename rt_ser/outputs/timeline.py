@@ -28,7 +28,7 @@ def columns(view: View, width: int) -> list[Moment | None]:
     touches it; one that none touches is silence.
     """
     column_s = view.timeline_s / width
-    newest = int(view.position_s / column_s)
+    newest = int(max(view.meter.position - 1, 0) / RATE_HZ / column_s)
     first = newest - width + 1
     found: list[Moment | None] = [None if first + i < 0 else _QUIET for i in range(width)]
     for moment in view.moments:
