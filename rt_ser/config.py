@@ -170,9 +170,7 @@ def sections(settings: type[Settings] | Settings = Settings) -> Iterable[tuple[s
 def declarations() -> dict[str, Field[Any]]:
     """Map every key's path, such as ``vad.mode``, to its declaration."""
     return {
-        f"{section}.{spec.name}": spec
-        for section, values in sections()
-        for spec in fields(values)
+        f"{section}.{spec.name}": spec for section, values in sections() for spec in fields(values)
     }
 
 

@@ -6,74 +6,16 @@ before its start and the streaming result is the batch result, bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_ser.errors import ModelError
+from rt_ser.recipes import Recipe
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, LogMel, Segment, freeze
 
 _POWER_FLOOR = 1e-10
 """Added to no value, only a lower bound: -100 dB re full scale, below 16-bit noise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """A named, versioned way to turn samples into model input. Never edit one: add another.
-
-    ``low`` and ``high`` bound the level-normalised natural-log values, which pins the
-    range that int8 quantisation has to cover.
-    """
-
-    name: str
-    fft_samples: int
-    hop_samples: int
-    mels: int
-    low_hz: float
-    high_hz: float
-    window_frames: int
-    low: float
-    high: float
-
-    @property
-    def window_samples(self) -> int:
-        """Samples that a full window of frames spans."""
-        return (self.window_frames - 1) * self.hop_samples + self.fft_samples
-
-    def parameters(self) -> dict[str, Any]:
-        """Return every parameter by name, as a manifest records it."""
-        return asdict(self)
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="logmel64-v1",
-            fft_samples=512,
-            hop_samples=160,
-            mels=64,
-            low_hz=50.0,
-            high_hz=7600.0,
-            window_frames=256,
-            low=-10.0,
-            high=4.0,
-        ),
-    )
-}
-
-
-def recipe_named(name: str) -> Recipe:
-    """Return the recipe of that name, or raise ModelError listing those known."""
-    if name not in RECIPES:
-        raise ModelError(
-            f"feature recipe {name!r} is unknown: this version knows {', '.join(RECIPES)}; "
-            "install the rt-ser that the model was made for"
-        )
-    return RECIPES[name]
 
 
 def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -161,6 +103,19 @@ class LogMelStream:
             self._rows_done += 1
 
     def window(self, segment: Segment) -> LogMel:
+        """Return a segment's newest window as model input, see :func:`model_input`.
+
+        Raises ValueError if the segment is too short for one row or is forgotten already.
+        """
+        return LogMel(
+            values=freeze(model_input(self.rows(segment), self.recipe)),
+            start=segment.start,
+            stop=segment.stop,
+            utterance=segment.utterance,
+            recipe=self.recipe.name,
+        )
+
+    def rows(self, segment: Segment) -> F32:
         """Return the rows that lie wholly inside a segment, at most a window's worth.
 
         Raises ValueError if the segment is too short for one row or is forgotten already.
@@ -172,14 +127,7 @@ class LogMelStream:
         if last <= first or last > self._rows_done or first < self._rows_done - self._keep:
             raise ValueError(f"segment {segment.start}..{segment.stop} is not in the feature memory")
         slot = first % self._keep
-        values = self._memory[slot : slot + last - first].copy()
-        return LogMel(
-            values=freeze(values),
-            start=segment.start,
-            stop=segment.stop,
-            utterance=segment.utterance,
-            recipe=self.recipe.name,
-        )
+        return self._memory[slot : slot + last - first].copy()
 
 
 def _log_mel_rows(stack: NDArray[np.float64], recipe: Recipe) -> F32:

@@ -27,9 +27,9 @@ class Framer:
         self._gap = 0
 
     @property
-    def pending(self) -> int:
-        """Samples held that do not fill a frame yet."""
-        return self._filled
+    def position(self) -> int:
+        """Index of the sample that comes next."""
+        return self._start + self._filled
 
     def push(self, chunk: AudioChunk) -> Iterator[Frame]:
         """Yield every frame that ``chunk`` completes; consume the iterator fully."""
@@ -44,6 +44,14 @@ class Framer:
             position += count
             if self._filled == FRAME_SAMPLES:
                 yield self._take()
+
+    def flush(self) -> int:
+        """Discard the unfinished frame and return its length; it becomes the next one's gap."""
+        discarded = self._filled
+        self._start += discarded
+        self._gap += discarded
+        self._filled = 0
+        return discarded
 
     def _skip(self, chunk: AudioChunk) -> None:
         self._gap += chunk.gap + self._filled

@@ -98,7 +98,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LogMel:
-    """Log-mel values of one segment, shape (frames, mels), natural log of power."""
+    """One window as the model takes it: level-normalised log-mel, range [-1, 1].
+
+    ``values`` has shape (window_frames, mels) of the feature recipe named ``recipe``.
+    """
 
     values: F32
     start: int
@@ -129,8 +132,9 @@ class Estimate:
 
     ``probs`` is the rolling estimate, ``window_probs`` that of the newest window
     alone; both shape (classes,), in the order of ``labels``. ``label`` is the
-    most probable class of ``probs`` (an empty string before anything was
-    judged), ``confidence`` its probability. ``valence`` and ``arousal`` lie in
+    most probable class of ``probs`` and ``confidence`` its probability; while
+    nobody speaks, or too little was said yet, they are an empty string and 0, so that
+    silence is never given an emotion. ``valence`` and ``arousal`` lie in
     [-1, 1]. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
     stream and play no part in the signal path.
     """

@@ -151,6 +151,7 @@ class VoiceActivity:
         """Forget everything, utterance numbers too."""
         self.utterances = 0
         self.vetoed = 0
+        self.speech_samples = 0
         self.meter = Meter()
         self.restart()
 
@@ -162,7 +163,7 @@ class VoiceActivity:
         self._recent: deque[tuple[Frame, float, bool]] = deque(maxlen=ONSET_SPAN)
         self._earliest: int | None = None
         self._speech_flags: deque[bool] = deque(maxlen=self.timing.window)
-        self._judged = False
+        self._verdict: bool | None = None
 
     @property
     def opened_at(self) -> int | None:
@@ -172,7 +173,16 @@ class VoiceActivity:
     @property
     def is_warming_up(self) -> bool:
         """Whether an utterance is open that is too short to be judged yet."""
-        return self.phase is not Phase.QUIET and not self._judged
+        return self.phase is not Phase.QUIET and self._verdict is None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether an utterance is open whose newest window was taken for speech."""
+        return self.phase is not Phase.QUIET and self._verdict is True
+
+    def veto(self) -> None:
+        """Take note that the model did not hear speech in the newest segment."""
+        self._verdict = False
 
     def push(self, frame: Frame) -> Segment | None:
         """Take the next frame and return a segment if one is due.
@@ -239,7 +249,7 @@ class VoiceActivity:
         self._new_speech = len(spoken)
         self._since_judged = self.timing.hop
         self._silent = 0
-        self._judged = False
+        self._verdict = None
         self._recent.clear()
         self.phase = Phase.TALKING
         self.utterances += 1
@@ -279,11 +289,13 @@ class VoiceActivity:
     def _segment(self, stop: int, *, is_final: bool) -> Segment | None:
         if not self._evidence.is_lively():
             self.vetoed += 1
+            self._verdict = False
             return None
         flags = self._speech_flags
         start = max(self._start, stop - self.timing.window * FRAME_SAMPLES)
         fresh, self._new_speech = self._new_speech, 0
-        self._judged = True
+        self._verdict = True
+        self.speech_samples += fresh * FRAME_SAMPLES
         return Segment(
             start=start,
             stop=stop,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_ser.features import Recipe, scale_to_unit
+from rt_ser.features import scale_to_unit
+from rt_ser.recipes import Recipe
 from rt_ser.types import F32
 from train.examples import Examples
 from train.recipe import Augmentation, TrainRecipe

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_ser.config import Settings
-from rt_ser.features import RECIPES, Recipe, log_mel
+from rt_ser.features import log_mel
 from rt_ser.framing import Framer
+from rt_ser.recipes import RECIPES, Recipe
 from rt_ser.types import F32, AudioChunk, Segment
 from rt_ser.vad import VoiceActivity
 

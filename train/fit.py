@@ -19,7 +19,7 @@ import tensorflow as tf
 import yaml
 
 from rt_ser.errors import ConfigError
-from rt_ser.features import recipe_named
+from rt_ser.recipes import recipe_named
 from train.arguments import add_data_arguments
 from train.augment import Augmenter, Batch, plain_windows
 from train.examples import CLASSES, Examples, dev_speakers, labelled_examples, noise_examples

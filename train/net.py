@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from rt_ser.features import Recipe
+from rt_ser.recipes import Recipe
 
 Tensor = Any
 

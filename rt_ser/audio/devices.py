@@ -118,10 +118,16 @@ def list_inputs() -> list[InputDevice]:
 
 
 def find(spec: str | int | None) -> InputDevice:
-    """Return the input device that a person means.
+    """Return the input device that a person means; see :func:`choose`."""
+    return choose(list_inputs(), spec)
+
+
+def choose(inputs: list[InputDevice], spec: str | int | None) -> InputDevice:
+    """Pick one of the input devices.
 
     Parameters
     ----------
+    inputs : list of InputDevice
     spec : str or int, optional
         Index, or part of the name in any case; None for the default device. Where
         several names contain it, an exact one wins, then the default device, then one
@@ -132,7 +138,6 @@ def find(spec: str | int | None) -> InputDevice:
     DeviceError
         There is none, or several that nothing sets apart.
     """
-    inputs = list_inputs()
     if not inputs:
         raise DeviceError(_NO_INPUT)
     if spec is None or spec == "":
@@ -157,13 +162,13 @@ def _by_name(inputs: list[InputDevice], spec: str) -> InputDevice:
         names = ", ".join(repr(device.label) for device in inputs)
         raise DeviceError(f"no input device is called {spec!r}: {names} are there; {_SEE}")
     default_api = next((device.hostapi for device in inputs if device.is_default), "")
-    preferences = (
-        [device for device in matches if device.name.casefold() == wanted],
-        [device for device in matches if device.is_default],
-        [device for device in matches if device.hostapi == default_api],
-        matches,
-    )
-    best = next(group for group in preferences if group)
+
+    def rank(device: InputDevice) -> tuple[bool, bool, bool]:
+        is_exact = device.name.casefold() == wanted
+        return is_exact, device.is_default, device.hostapi == default_api
+
+    highest = max(map(rank, matches))
+    best = [device for device in matches if rank(device) == highest]
     if len(best) > 1:
         names = ", ".join(f"{device.index} {device.label!r}" for device in best)
         raise DeviceError(f"several input devices match {spec!r}: {names}; give the index")

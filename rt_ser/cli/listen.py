@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     settings = load_settings(options).settings
     from rt_ser.audio.microphone import MicrophoneSource
     from rt_ser.audio.source import AudioSource
-    from rt_ser.cli.limited import LimitedSource
+    from rt_ser.audio.limited import LimitedSource
     from rt_ser.cli.session import Session
 
     audio = settings.audio

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from rt_ser.model import Classifier, TfliteClassifier
-from rt_ser.pipeline import Pipeline
-
 from rt_ser.audio.source import AudioSource
 from rt_ser.cli.common import tell
 from rt_ser.cli.outputs import open_sinks, uses_stdout
 from rt_ser.config import Settings
+from rt_ser.model import Classifier, TfliteClassifier
 from rt_ser.outputs.display import Display, NoDisplay
 from rt_ser.outputs.events import estimate_event, summary_event
 from rt_ser.outputs.look import look_for
@@ -25,6 +23,7 @@ from rt_ser.outputs.sink import STDOUT, Event, LineWriter
 from rt_ser.outputs.terminal import TerminalDisplay, is_screen, terminal_console
 from rt_ser.outputs.totals import summary_lines
 from rt_ser.outputs.view import History, Monitor
+from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
 from rt_ser.types import Summary
 

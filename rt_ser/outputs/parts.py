@@ -40,9 +40,7 @@ def clock(seconds: float) -> str:
 def header(view: View, look: Look, width: int) -> Text:
     """Name of the program, of what it listens to, and the position in it."""
     kind = "listening to" if view.is_live else "replaying"
-    left = Text.assemble(
-        ("rt-ser", STRONG), (f"  {kind} ", FAINT), clean(view.source, look)
-    )
+    left = Text.assemble(("rt-ser", STRONG), (f"  {kind} ", FAINT), clean(view.source, look))
     return spread(left, Text(f" {clock(view.position_s)}", FAINT), width, look)
 
 

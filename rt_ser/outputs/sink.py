@@ -28,7 +28,7 @@ class Sink(Protocol):
         """Let go of whatever is held open."""
 
 
-class PipeClosed(OutputError):
+class PipeClosed(OutputError):  # noqa: N818 - the end of a pipe, as in anyio
     """The reader of a pipe has left, as ``head`` does: no fault, but the end.
 
     The exit code is the shell's own for a program ended by SIGPIPE.

@@ -1,0 +1,200 @@
+"""From predictions to rolling estimates, states and totals.
+
+The rolling estimate is a first-order low-pass filter in audio time: after ``dt`` seconds
+the old one keeps the weight ``exp(-dt / time_constant_s)``. It depends on when windows
+end and not on how often they are judged, and it forgets across a pause by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rt_ser.config import EstimateSettings
+from rt_ser.types import (
+    F32,
+    RATE_HZ,
+    Estimate,
+    Prediction,
+    Segment,
+    State,
+    StreamStats,
+    Summary,
+    freeze,
+)
+
+CIRCUMPLEX_DEGREES = {
+    "happy": 7.8,
+    "surprised": 69.8,
+    "angry": 99.0,
+    "fearful": 116.0,
+    "disgust": 141.0,
+    "sad": 207.5,
+    "calm": 316.2,
+}
+"""Angle of each class on the circle of affect, 0 pleasant and 90 aroused.
+
+From Russell (1980), "A circumplex model of affect", Journal of Personality and Social
+Psychology 39, 1161-1178: the circular ordering of happy, astonished, angry, afraid, sad
+and calm. Disgust is not among his words; it stands where "frustrated" does. Neutral, and
+any label unknown here, lies at the origin.
+"""
+
+
+def circumplex(labels: tuple[str, ...]) -> F32:
+    """Return valence and arousal of each label, shape (labels, 2), range [-1, 1]."""
+    points = np.zeros((len(labels), 2), np.float32)
+    for row, label in enumerate(labels):
+        if label in CIRCUMPLEX_DEGREES:
+            angle = math.radians(CIRCUMPLEX_DEGREES[label])
+            points[row] = math.cos(angle), math.sin(angle)
+    return points
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """Running totals of one utterance."""
+
+    number: int
+    weighted: F32
+    weight: float = 0.0
+    speech_samples: int = 0
+
+
+class Estimator:
+    """Keeps the rolling estimate and the totals of one stream."""
+
+    def __init__(self, labels: tuple[str, ...], settings: EstimateSettings) -> None:
+        self.labels = labels
+        self._settings = settings
+        self._points = circumplex(labels)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._rolling = np.zeros(len(self.labels), np.float32)
+        self._window = freeze(np.zeros(len(self.labels), np.float32))
+        self._last_stop: int | None = None
+        self._current: _Utterance | None = None
+        self._closed: list[tuple[F32, int]] = []
+
+    def judge(self, prediction: Prediction, segment: Segment, *, level_dbfs: float) -> Estimate:
+        """Take a window of speech into account and return the new estimate."""
+        self._roll(prediction)
+        self._add(prediction, segment)
+        confidence = float(self._rolling.max())
+        sure = confidence >= self._settings.unsure_below
+        return self._estimate(
+            state=State.SPEECH if sure else State.UNSURE,
+            segment=segment,
+            label=self.labels[int(self._rolling.argmax())],
+            confidence=confidence,
+            speech_prob=prediction.speech_prob,
+            level_dbfs=level_dbfs,
+            inference_ms=prediction.inference_ms,
+        )
+
+    def remark(self, state: State, *, stop: int, utterance: int, level_dbfs: float) -> Estimate:
+        """Return an estimate that says only that the state changed; it has no label."""
+        moment = Segment(
+            start=stop,
+            stop=stop,
+            utterance=utterance,
+            speech_samples=0,
+            new_speech_samples=0,
+            is_final=False,
+        )
+        return self._estimate(
+            state=state,
+            segment=moment,
+            label="",
+            confidence=0.0,
+            speech_prob=0.0,
+            level_dbfs=level_dbfs,
+            inference_ms=None,
+        )
+
+    def summary(self, duration_samples: int, stats: StreamStats) -> Summary:
+        """Total up the stream: utterances weighted by their speech."""
+        closed = [*self._closed, *self._totals(self._current)]
+        speech = sum(samples for _, samples in closed)
+        probs = np.zeros(len(self.labels), np.float32)
+        for mean, samples in closed:
+            probs += mean * np.float32(samples / max(1, speech))
+        valence, arousal = self._point(probs)
+        return Summary(
+            labels=self.labels,
+            label=self.labels[int(probs.argmax())] if speech else "",
+            probs=freeze(probs),
+            confidence=float(probs.max()),
+            valence=valence,
+            arousal=arousal,
+            duration_samples=duration_samples,
+            speech_samples=speech,
+            utterances=len(closed),
+            stats=stats,
+        )
+
+    def _roll(self, prediction: Prediction) -> None:
+        keep = 0.0
+        if self._last_stop is not None and self._settings.time_constant_s > 0.0:
+            elapsed_s = max(0, prediction.stop - self._last_stop) / RATE_HZ
+            keep = math.exp(-elapsed_s / self._settings.time_constant_s)
+        self._rolling = np.float32(keep) * self._rolling + np.float32(1.0 - keep) * prediction.probs
+        self._window = prediction.probs
+        self._last_stop = prediction.stop
+
+    def _add(self, prediction: Prediction, segment: Segment) -> None:
+        """Weigh the window by the speech in it: short early windows know less."""
+        if self._current is None or self._current.number != segment.utterance:
+            self._closed += self._totals(self._current)
+            zeros = np.zeros(len(self.labels), np.float32)
+            self._current = _Utterance(number=segment.utterance, weighted=zeros)
+        current = self._current
+        current.weighted = current.weighted + prediction.probs * np.float32(segment.speech_samples)
+        current.weight += segment.speech_samples
+        current.speech_samples += segment.new_speech_samples
+
+    @staticmethod
+    def _totals(utterance: _Utterance | None) -> list[tuple[F32, int]]:
+        if utterance is None or not utterance.weight:
+            return []
+        return [(utterance.weighted / np.float32(utterance.weight), utterance.speech_samples)]
+
+    def _point(self, probs: F32) -> tuple[float, float]:
+        """Return the expectation of valence and arousal under ``probs``."""
+        valence, arousal = probs @ self._points
+        return float(valence), float(arousal)
+
+    def _estimate(
+        self,
+        *,
+        state: State,
+        segment: Segment,
+        label: str,
+        confidence: float,
+        speech_prob: float,
+        level_dbfs: float,
+        inference_ms: float | None,
+    ) -> Estimate:
+        valence, arousal = self._point(self._rolling)
+        return Estimate(
+            label=label,
+            labels=self.labels,
+            probs=freeze(self._rolling.copy()),
+            window_probs=self._window,
+            confidence=confidence,
+            state=state,
+            valence=valence,
+            arousal=arousal,
+            speech_prob=speech_prob,
+            start=segment.start,
+            stop=segment.stop,
+            utterance=segment.utterance,
+            is_final=segment.is_final,
+            level_dbfs=level_dbfs,
+            speech_samples=segment.speech_samples,
+            inference_ms=inference_ms,
+        )

@@ -1,0 +1,160 @@
+"""From a window of features to calibrated probabilities, by an int8 TFLite file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_ser.errors import ModelError
+from rt_ser.interpreter import open_interpreter
+from rt_ser.manifest import Manifest, read_manifest, read_model
+from rt_ser.types import F32, LogMel, Prediction, freeze
+
+PACKAGE = "rt_ser.models"
+
+
+class Classifier(Protocol):
+    """Anything that can judge a window."""
+
+    @property
+    def manifest(self) -> Manifest: ...  # noqa: D102
+
+    def predict(self, features: LogMel) -> Prediction:
+        """Return probabilities over ``manifest.labels`` for one window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tensor:
+    """Index and affine quantisation of one int8 tensor."""
+
+    index: int
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, details: dict[str, Any]) -> _Tensor:
+        scale, zero_point = details["quantization"]
+        return cls(index=details["index"], scale=float(scale), zero_point=int(zero_point))
+
+    def quantise(self, values: F32) -> NDArray[np.int8]:
+        """Round to the nearest step and bound: 1.0 must not wrap round to -1.0."""
+        steps = np.rint(values / np.float32(self.scale)) + self.zero_point
+        return np.clip(steps, -128, 127).astype(np.int8)
+
+    def dequantise(self, values: NDArray[np.int8]) -> F32:
+        """Return real values."""
+        return (values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+def softmax(logits: F32) -> F32:
+    """Return probabilities, shape as given, summing to 1."""
+    weights = np.exp(logits - logits.max())
+    probs: F32 = (weights / weights.sum()).astype(np.float32)
+    return probs
+
+
+class TfliteClassifier:
+    """An int8 model with its manifest. One thread at a time may use it.
+
+    The file has one int8 input of shape (1, window_frames, mels, 1) and one or two int8
+    outputs: a logit per label, and optionally one logit that is positive for speech.
+    """
+
+    def __init__(self, manifest: Manifest, *, threads: int = 1) -> None:
+        self.manifest = manifest
+        self._interpreter = open_interpreter(read_model(manifest), threads=threads)
+        self._input = self._check_input()
+        self._emotion, self._speech = self._find_outputs()
+
+    @classmethod
+    def load(cls, name: str | Path, *, threads: int = 1) -> TfliteClassifier:
+        """Load an installed model by name, or one's own by the path of its ``.tflite``.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged, unfit, or no runtime is installed.
+        """
+        return cls(find_manifest(name), threads=threads)
+
+    def predict(self, features: LogMel) -> Prediction:
+        """Judge one window; ``features.values`` has shape (window_frames, mels)."""
+        began = time.perf_counter()
+        values = self._input.quantise(features.values)[None, :, :, None]
+        self._interpreter.set_tensor(self._input.index, values)
+        self._interpreter.invoke()
+        logits = self._read(self._emotion) / np.float32(self.manifest.temperature)
+        speech = 1.0 if self._speech is None else self._speech_prob(self._speech)
+        return Prediction(
+            probs=freeze(softmax(logits)),
+            speech_prob=speech,
+            start=features.start,
+            stop=features.stop,
+            utterance=features.utterance,
+            inference_ms=1000.0 * (time.perf_counter() - began),
+        )
+
+    def _read(self, tensor: _Tensor) -> F32:
+        return tensor.dequantise(self._interpreter.get_tensor(tensor.index)[0])
+
+    def _speech_prob(self, tensor: _Tensor) -> float:
+        return float(1.0 / (1.0 + np.exp(-np.float64(self._read(tensor)[0]))))
+
+    def _check_input(self) -> _Tensor:
+        recipe = self.manifest.recipe
+        details = self._interpreter.get_input_details()
+        wanted = (1, recipe.window_frames, recipe.mels, 1)
+        shape = tuple(int(size) for size in details[0]["shape"])
+        if len(details) != 1 or shape != wanted or details[0]["dtype"] is not np.int8:
+            raise ModelError(
+                f"{self.manifest.path}: input {shape} {details[0]['dtype'].__name__} is not "
+                f"{wanted} int8: export the model for features {recipe.name}"
+            )
+        return _Tensor.of(details[0])
+
+    def _find_outputs(self) -> tuple[_Tensor, _Tensor | None]:
+        details = self._interpreter.get_output_details()
+        by_size = {int(np.prod(item["shape"])): _Tensor.of(item) for item in details}
+        labels = len(self.manifest.labels)
+        if set(by_size) - {1} != {labels} or any(item["dtype"] is not np.int8 for item in details):
+            raise ModelError(
+                f"{self.manifest.path}: outputs of {sorted(by_size)} values do not fit "
+                f"{labels} labels in int8: export the model again"
+            )
+        return by_size[labels], by_size.get(1)
+
+
+def installed_models() -> Iterator[Manifest]:
+    """Yield the manifest of every model that came with the package, by name."""
+    folder = Path(str(resources.files(PACKAGE)))
+    for path in sorted(folder.glob("*.yaml")):
+        yield read_manifest(path)
+
+
+def find_manifest(name: str | Path) -> Manifest:
+    """Return the manifest of an installed model, or of a ``.tflite`` file's path.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    path = Path(name)
+    if path.suffix == ".tflite":
+        if not path.is_file():
+            raise ModelError(f"model {name}: no such file; see rt-ser models for those installed")
+        return read_manifest(path.with_suffix(".yaml"))
+    known = {manifest.name: manifest for manifest in installed_models()}
+    if str(name) not in known:
+        raise ModelError(
+            f"model {str(name)!r} is not installed: choose {' or '.join(known) or 'none'}, "
+            "or give the path of a .tflite file"
+        )
+    return known[str(name)]
