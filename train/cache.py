@@ -175,16 +175,18 @@ def cache_key(
 ) -> str:
     """Name a corpus's features by everything that they depend on, 16 hex digits.
 
-    That is: the recordings (key, size, time of change), the settings of the
-    voice-activity gate, and what the feature function makes of a fixed probe: so a
-    change of recipe or of code shows, and a change of comments does not.
+    That is: the recordings (key, size, time of change), the settings that decide what
+    is judged, and what the feature function makes of a fixed probe: so a change of
+    recipe or of code shows, and a change of comments does not.
     """
     digest = hashlib.sha256()
     files = [
         (key, stat.st_size, stat.st_mtime_ns) for key, path in recordings for stat in (path.stat(),)
     ]
     frame = (_FORMAT, FRAME_SAMPLES, RATE_HZ)
-    digest.update(json.dumps([frame, files, asdict(settings.vad)], sort_keys=True).encode())
+    judging = (settings.estimate.hop_s, settings.estimate.min_speech_s)
+    facts = [frame, files, asdict(settings.vad), judging]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
     probe = features(probe_signal(), settings)
     digest.update(str(probe.log_mel.shape).encode())
     digest.update(np.round(probe.log_mel.astype(np.float32), 1).tobytes())

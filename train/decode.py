@@ -46,7 +46,7 @@ def audio_hash(samples: F32) -> str:
     Two copies of a recording in different containers, or padded differently with
     digital silence, hash alike; any audible difference does not.
     """
-    whole = np.clip(np.rint(samples * np.float32(32767.0)), -32768, 32767).astype("<i2")
+    whole = np.clip(np.rint(samples * np.float32(32768.0)), -32768, 32767).astype("<i2")
     heard = np.flatnonzero(whole)
     trimmed = whole[heard[0] : heard[-1] + 1] if len(heard) else whole[:0]
     return hashlib.sha256(trimmed.tobytes()).hexdigest()

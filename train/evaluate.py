@@ -89,7 +89,7 @@ def hear_all(
     return work_through("evaluate", work, clips, jobs=jobs, quiet=quiet)
 
 
-def tested_clips(root: Path, split: Split) -> list[Clip]:
+def clips_under_test(root: Path, split: Split) -> list[Clip]:
     """Find the clips that a split tests on.
 
     Raises
@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace) -> None:
     from train.tables import show
 
     split = split_named(arguments.split)
-    clips = tested_clips(arguments.data, split)
+    clips = clips_under_test(arguments.data, split)
     heard = hear_all(clips, str(arguments.model), jobs=arguments.jobs)
     figures = evaluation(heard, split, arguments.model)
     show(figures, Console())

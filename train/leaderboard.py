@@ -15,7 +15,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def rows_of(figures: dict[str, Any], *, recipe: str, seed: str, commit: str) -> list[dict[str, Any]]:
+def rows_of(
+    figures: dict[str, Any], *, recipe: str, seed: str, commit: str
+) -> list[dict[str, Any]]:
     """Return one row per corpus of an evaluation's figures."""
     return [
         {

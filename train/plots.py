@@ -18,6 +18,8 @@ _MARKERS = ("o", "s", "^", "D")
 _LINES = ("-", "--", "-.", ":")
 _NAMES = {"ravdess": "RAVDESS", "cremad": "CREMA-D", "tess": "TESS", "savee": "SAVEE"}
 _DPI = 120
+_FEWEST = 0.01
+"""Share of clips under which a bin's accuracy is chance, and is not drawn."""
 
 
 def draw_all(figures: dict[str, Any], folder: Path) -> list[Path]:
@@ -71,8 +73,8 @@ def reliability_plot(cards: dict[str, Any]) -> Figure:
     """Draw accuracy against confidence; on the diagonal, 70 % sure is right 70 % of the time."""
     figure, axes = _canvas(4.6, 4.4)
     axes.plot([0, 100], [0, 100], color=_RULE, linewidth=1, zorder=0)
-    axes.annotate(
-        "as sure as right", (97, 97), (-4, -12), textcoords="offset points", ha="right",
+    axes.text(
+        14, 12, "as sure as right", rotation=45, rotation_mode="anchor", ha="center", va="top",
         color=_MUTED, fontsize=8,
     )  # fmt: skip
     for index, (name, card) in enumerate(cards.items()):
@@ -82,8 +84,10 @@ def reliability_plot(cards: dict[str, Any]) -> Figure:
             for confidence, accuracy, count in zip(
                 bins["confidence"], bins["accuracy"], bins["counts"], strict=True
             )
-            if confidence is not None
+            if count >= _FEWEST * card["clips"]
         ]
+        if not points:
+            continue
         across, up, counts = (np.array(column) for column in zip(*points, strict=True))
         label = f"{_NAMES.get(name, name)}, error {100 * card['calibration_error']:.1f} points"
         axes.plot(across, up, color=_SERIES[index], linestyle=_LINES[index], linewidth=1.2)
@@ -91,9 +95,10 @@ def reliability_plot(cards: dict[str, Any]) -> Figure:
         axes.scatter(
             across, up, s=sizes, color=_SERIES[index], marker=_MARKERS[index], label=label
         )
-    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="confidence, %", ylabel="accuracy, %")
-    _legend(axes, "upper left")
-    _title(axes, "Is it right as often as it says?", "marker area: share of clips")
+    axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="confidence, %", ylabel="accuracy, %")
+    _legend(axes, "best")
+    subtitle = f"marker area: share of clips; bins of less than {_FEWEST:.0%} left out"
+    _title(axes, "Is it right as often as it says?", subtitle)
     return figure
 
 
@@ -165,7 +170,8 @@ def _line(axes: Axes, index: int, across: Any, up: Any, label: str) -> None:
 
 
 def _legend(axes: Axes, where: str) -> None:
-    axes.legend(loc=where, frameon=False, fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc=where, frameon=False, fontsize=8)
 
 
 def _title(axes: Axes, title: str, subtitle: str) -> None:
