@@ -166,9 +166,7 @@ def test_an_overridden_bad_value_is_refused_all_the_same(tmp_path: Path) -> None
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         from_environment({"RT_SER_VAD_MOED": "1"})
-    assert str(caught.value) == (
-        "unknown variable RT_SER_VAD_MOED: did you mean RT_SER_VAD_MODE?"
-    )
+    assert str(caught.value) == ("unknown variable RT_SER_VAD_MOED: did you mean RT_SER_VAD_MODE?")
 
 
 def test_foreign_empty_and_reserved_variables_are_left_alone() -> None:

@@ -86,15 +86,20 @@ def test_a_shrinking_terminal_loses_the_least_telling_parts_first() -> None:
         (None, "warming up: waiting for enough speech"),
         (estimate("", 0.0, state=State.WARMING_UP), "warming up: waiting for enough speech"),
         (estimate("", 0.0, state=State.SILENCE), "silence"),
-        (estimate("sad", 0.4, state=State.SILENCE), "silence   last heard sad 40 %"),
-        (estimate("sad", 0.3, state=State.UNSURE), "unsure   perhaps sad 30 %"),
+        (estimate("sad", 0.3, state=State.UNSURE), "unsure   perhaps sad  30 %"),
         (estimate("sad", 0.3, state=State.STALE), "stale: no fresh audio"),
         (estimate("sad", 0.9), " sad   90 %"),
         (estimate("sad", 1.0), " sad  100 %"),
     ],
 )
 def test_every_state_has_its_words(one: Estimate | None, text: str) -> None:
-    assert headline(view(estimate=one), UNICODE, 60).plain.rstrip() == text
+    assert headline(view(estimate=one, moments=()), UNICODE, 60).plain.rstrip() == text
+
+
+def test_silence_recalls_what_was_heard_last() -> None:
+    quiet = view(estimate=estimate("", 0.0, state=State.SILENCE))
+    text = headline(quiet, UNICODE, 60).plain.rstrip()
+    assert text == "silence   last heard angry  60 %"
 
 
 def test_the_first_screen_has_nothing_to_show_and_says_so() -> None:
@@ -223,6 +228,25 @@ def test_the_plane_has_valence_to_the_right_and_arousal_upwards(
 def test_the_timeline_names_every_stretch_without_colour() -> None:
     line = names(view(), UNICODE, 60).plain
     assert line == "  happy─────────────          angry──────────?────       ~──"
+
+
+def test_a_pause_is_blank_and_waiting_for_a_judgement_is_not() -> None:
+    history = History(60.0)
+    for state, second in (
+        (State.SPEECH, 10.0),
+        (State.SILENCE, 12.0),
+        (State.WARMING_UP, 20.0),
+        (State.SPEECH, 22.0),
+    ):
+        label = "sad" if state is State.SPEECH else ""
+        history.add(estimate(label, 0.5, state=state, stop=int(second * RATE_HZ)))
+    spans = [(one.state, one.start / RATE_HZ, one.stop / RATE_HZ) for one in history.moments()]
+    assert spans == [
+        (State.SPEECH, 9.5, 10.0),
+        (State.SILENCE, 12.0, 12.0),
+        (State.WARMING_UP, 20.0, 21.5),
+        (State.SPEECH, 21.5, 22.0),
+    ]
 
 
 def test_the_timeline_stands_still_while_it_scrolls() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,9 @@ def history() -> tuple[Moment, ...]:
     for second, label, state in spoken:
         for part in range(2):
             stop = int((second + (part + 1) / 2) * RATE_HZ)
-            one = estimate(label, 0.6 if label else 0.0, state=state, stop=stop)
-            moments.append(moment(one, moments[-1].stop if moments else 0))
+            one = estimate(label, 0.6 if label else 0.0, stop=stop)
+            before = moments[-1].stop if moments else 0
+            moments.append(replace(moment(one, before), state=state))
     return tuple(moments)
 
 
@@ -61,9 +63,7 @@ def view(**changes: Any) -> View:
         "labels": LABELS,
         "is_live": True,
         "timeline_s": 60.0,
-        "meter": Meter(
-            position=60 * RATE_HZ, level_dbfs=-23.0, floor_dbfs=-58.0, is_speech=True
-        ),
+        "meter": Meter(position=60 * RATE_HZ, level_dbfs=-23.0, floor_dbfs=-58.0, is_speech=True),
         "stats": StreamStats(),
         "estimate": estimate(inference_ms=0.31),
         "moments": history(),

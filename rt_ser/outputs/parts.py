@@ -101,10 +101,10 @@ def headline(view: View, look: Look, width: int) -> Text:
     line = Text()
     if estimate.state is State.SILENCE:
         line.append("silence", STRONG)
-        line.append_text(_remembered(estimate, "   last heard "))
+        line.append_text(_last_heard(view))
     elif estimate.state is State.UNSURE:
         line.append("unsure", STRONG)
-        line.append_text(_remembered(estimate, "   perhaps "))
+        line.append_text(_guess("   perhaps ", estimate.label, estimate.confidence, view))
     else:
         tint = colour(estimate.label, estimate.labels)
         line.append(f" {estimate.label} ", f"bold reverse {tint}")
@@ -112,12 +112,17 @@ def headline(view: View, look: Look, width: int) -> Text:
     return fit(line, width, look)
 
 
-def _remembered(estimate: Estimate, lead: str) -> Text:
-    if not estimate.label:
-        return Text()
-    tint = colour(estimate.label, estimate.labels)
+def _last_heard(view: View) -> Text:
+    """Return the last sure label that is still on the timeline, if any."""
+    for moment in reversed(view.moments):
+        if moment.state is State.SPEECH:
+            return _guess("   last heard ", moment.label, moment.confidence, view)
+    return Text()
+
+
+def _guess(lead: str, label: str, confidence: float, view: View) -> Text:
     return Text.assemble(
-        (lead, FAINT), (estimate.label, tint), (percent(estimate.confidence), FAINT)
+        (lead, FAINT), (label, colour(label, view.labels)), (f" {percent(confidence)}", FAINT)
     )
 
 
@@ -125,6 +130,7 @@ def emotion_bars(view: View, look: Look, width: int) -> list[Text]:
     """One line a class: its letter, name, rolling probability as a bar and in per cent."""
     estimate = view.estimate
     known = dict(zip(estimate.labels, estimate.probs, strict=True)) if estimate else {}
+    is_now = estimate is not None and estimate.state in (State.SPEECH, State.UNSURE)
     named = letters(view.labels)
     name_cells = max((len(label) for label in view.labels), default=0)
     room = max(width - name_cells - 12, 0)
@@ -132,7 +138,7 @@ def emotion_bars(view: View, look: Look, width: int) -> list[Text]:
     for label in view.labels:
         prob = float(known.get(label, 0.0))
         is_top = estimate is not None and label == estimate.label
-        tint = colour(label, view.labels)
+        tint = colour(label, view.labels) if is_now else FAINT
         line = Text.assemble(
             (f"{look.pointer if is_top else ' '} ", tint),
             (f"{named[label]} ", f"bold {tint}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rt_ser.types import RATE_HZ, Estimate, Meter, State, StreamStats
@@ -82,8 +82,13 @@ class History:
     def add(self, estimate: Estimate) -> None:
         """Append one estimate and forget what has scrolled out of sight."""
         with self._lock:
-            before = self._moments[-1].stop if self._moments else 0
-            self._moments.append(moment(estimate, before))
+            before = self._moments.pop() if self._moments else None
+            new = moment(estimate, before.stop if before else 0)
+            if before is not None:
+                # Waiting for a judgement lasts until there is one.
+                waits = before.state is State.WARMING_UP
+                self._moments.append(replace(before, stop=new.start) if waits else before)
+            self._moments.append(new)
             oldest = estimate.stop - self._keep_samples
             while self._moments[0].stop < oldest:
                 self._moments.popleft()
@@ -95,8 +100,13 @@ class History:
 
 
 def moment(estimate: Estimate, before: int) -> Moment:
-    """Give an estimate the stretch since the previous one, but never more than COVER_S."""
-    start = max(before, estimate.stop - int(COVER_S * RATE_HZ))
+    """Give a judgement the stretch since the previous one, but never more than COVER_S.
+
+    What only reports a change of state speaks for no time before it.
+    """
+    is_judged = estimate.state in (State.SPEECH, State.UNSURE)
+    reach = int(COVER_S * RATE_HZ) if is_judged else 0
+    start = max(before, estimate.stop - reach)
     return Moment(
         start=min(start, estimate.stop),
         stop=estimate.stop,
