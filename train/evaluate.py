@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import yaml
 
-from rt_ser.errors import InputError
+from rt_ser.errors import ConfigError, InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, Summary
 from train import leaderboard
 from train.arguments import add_data_arguments
@@ -110,11 +111,42 @@ def split_named(name: str) -> Split:
     return load_split(name)
 
 
+def training_of(model: Path) -> dict[str, Any]:
+    """Read what a model's manifest says of its training; empty where it says nothing.
+
+    ``split`` is the fold that it left out (``None``: it was trained on everybody),
+    ``recipe`` and ``seed`` what it came from.
+    """
+    manifest = model.with_suffix(".yaml")
+    if not manifest.exists():
+        return {}
+    tree = yaml.safe_load(manifest.read_text(encoding="utf-8")) or {}
+    return dict(tree.get("training") or {})
+
+
+def check_unseen(clips: Sequence[Clip], training: dict[str, Any], split: Split) -> None:
+    """Refuse a figure that would count speakers whom the model was trained on.
+
+    Raises
+    ------
+    ConfigError
+        If the manifest's ``training.split`` had any of the clips' speakers in training.
+    """
+    if "split" not in training:
+        return
+    left_out = training["split"]
+    trained_on = load_split(left_out) if left_out else Split(name="none", test=frozenset())
+    seen = sorted({clip.speaker for clip in clips if not trained_on.is_test_speaker(clip)})
+    if seen:
+        raise ConfigError(
+            f"split={split.name!r} tests {seen[0]} and {len(seen) - 1} more whom this model was "
+            f"trained on: evaluate it on split={trained_on.name!r}, which it left out"
+        )
+
+
 def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, Any]:
     """Collect the figures of all corpora that were heard, fit for JSON."""
-    by_corpus = {
-        name: [item for item in heard if item.clip.corpus == name] for name in CORPORA
-    }
+    by_corpus = {name: [item for item in heard if item.clip.corpus == name] for name in CORPORA}
     return {
         "model": model.name,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
@@ -147,14 +179,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         required=True,
         metavar="NAME",
-        help=f"first, joint:1, ... or {EVERYTHING}: the one that the model was trained on",
+        help=f"the one that the model was trained on: first, joint:1, ...; or {EVERYTHING}, "
+        "for recordings of people whom it has never heard",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where figures and plots go")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
     )
     parser.add_argument(
-        "--keep", metavar="RECIPE:SEED", help="add the figures to the leaderboard under this name"
+        "--keep", action="store_true", help="add the figures to the leaderboard, which is committed"
     )
 
 
@@ -167,6 +200,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     split = split_named(arguments.split)
     clips = clips_under_test(arguments.data, split)
+    training = training_of(arguments.model)
+    if split.name != EVERYTHING:
+        check_unseen(clips, training, split)
     heard = hear_all(clips, str(arguments.model), jobs=arguments.jobs)
     figures = evaluation(heard, split, arguments.model)
     show(figures, Console())
@@ -176,4 +212,5 @@ def run(arguments: argparse.Namespace) -> None:
     write_clips(heard, out / "clips.csv")
     draw_all(figures, out)
     if arguments.keep:
-        leaderboard.keep(figures, arguments.keep)
+        known = f"{training.get('recipe', arguments.model.stem)}:{training.get('seed', '')}"
+        leaderboard.keep(figures, known)

@@ -72,7 +72,11 @@ def _commit() -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train leaderboard``."""
     parser.add_argument(
-        "--table", type=Path, default=TABLE, metavar="FILE", help="default: %(default)s"
+        "--table",
+        type=Path,
+        default=TABLE,
+        metavar="FILE",
+        help=f"default: {TABLE.name} beside the code",
     )
     parser.add_argument("--protocol", help="only those of this split, as in first or joint")
 
@@ -82,10 +86,33 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="experiments kept, best first")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in COLUMNS[:5] else "right")
-    for row in read(arguments.table):
-        if not arguments.protocol or row["protocol"].startswith(arguments.protocol):
-            table.add_row(*(row[name] for name in COLUMNS))
+    from train.tables import percent
+
+    rows = [row for row in read(arguments.table) if _is_of(row["protocol"], arguments.protocol)]
+    if not rows:
+        print("nothing kept yet: python -m train evaluate --keep adds to this table")
+        return
+    table = Table(title="experiments kept, best first, in %")
+    for name in ("protocol", "corpus", "recipe", "seed", "commit"):
+        table.add_column(name)
+    for name in ("clips", "UAR", "95 % by speaker", "WA", "ECE", "kB"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            *(row[name] for name in ("protocol", "corpus", "recipe", "seed", "commit", "clips")),
+            percent(_number(row["uar"])),
+            f"{percent(_number(row['low']))} to {percent(_number(row['high']))}",
+            percent(_number(row["accuracy"])),
+            percent(_number(row["ece"])),
+            f"{int(row['size_bytes']) / 1000:.0f}",
+        )
     Console().print(table)
+
+
+def _is_of(fold: str, protocol: str | None) -> bool:
+    """Tell whether a fold, as in ``joint:1``, is the one asked for or one of its protocol."""
+    return protocol is None or protocol in (fold, fold.partition(":")[0])
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None

@@ -40,7 +40,6 @@ _SILENT_PEAK = 1e-3
 """-60 dBFS: below it a recording holds no voice that anything could be learnt from."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
     """Everything that training needs: usable clips, their features, and what was dropped.
@@ -110,7 +109,7 @@ def prepare(
     found = load_all(root, corpora)
     recordings = (*load_noise(root), *load_speech(root))
     stores = {}
-    for name, items in _by_corpus(found, recordings, root).items():
+    for name, items in _by_corpus(found, recordings).items():
         path = cache / f"{name}-{cache_key(items, settings, features)}.npz"
         if not path.exists():
             work = partial(_extract, settings=settings, features=features)
@@ -127,7 +126,7 @@ def _clip_features() -> FeatureFunction:
 
 
 def _by_corpus(
-    found: Collection, recordings: Sequence[Recording], root: Path
+    found: Collection, recordings: Sequence[Recording]
 ) -> dict[str, list[tuple[str, Path]]]:
     """Group keys and paths by corpus; noise and read speech count as corpora here."""
     groups: dict[str, list[tuple[str, Path]]] = defaultdict(list)

@@ -153,8 +153,6 @@ def _against_crowd(heard: Sequence[Heard], classes: tuple[str, ...]) -> dict[str
         return None
     rows = outcomes_of(heard, classes).take(agreed)
     targets = np.array([classes.index(vote) for vote in votes if vote is not None], np.int64)
-    against = Outcomes(
-        classes=classes, targets=targets, probs=rows.probs, speakers=rows.speakers
-    )
+    against = Outcomes(classes=classes, targets=targets, probs=rows.probs, speakers=rows.speakers)
     people = {"agreement": CROWD_AGREEMENT, "clips_of": len(heard)}
     return {**people, **_headline(against)}

@@ -10,13 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from rich.console import Console
 
-from rt_ser.errors import InputError
+from rt_ser.errors import ConfigError, InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, State, Summary, freeze
 from train import leaderboard
+from train.__main__ import main
 from train.corpora import LABELS, Clip
-from train.evaluate import clips_under_test, evaluation, hear, split_named, write_clips
+from train.evaluate import (
+    check_unseen,
+    clips_under_test,
+    evaluation,
+    hear,
+    split_named,
+    training_of,
+    write_clips,
+)
 from train.plots import draw_all
 from train.scorecard import CURVE_S, Heard, age_group, crowd_label, scorecard
 from train.splits import Split
@@ -270,7 +280,23 @@ def test_clips_under_test_are_those_of_the_split(tmp_path: Path) -> None:
         clips_under_test(tmp_path, nobody)
 
 
-def test_the_leaderboard_keeps_and_sorts(figures: dict[str, Any], tmp_path: Path) -> None:
+def test_speakers_trained_on_are_refused(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    assert training_of(model) == {}
+    clips = [clip(0, "sad"), clip(1, "sad")]
+    tested = Split(name="mine", test=frozenset({"cremad-1001", "cremad-1002"}))
+    check_unseen(clips, {}, tested)
+    for left_out in ("first", None):
+        model.with_suffix(".yaml").write_text(yaml.safe_dump({"training": {"split": left_out}}))
+        with pytest.raises(ConfigError, match="split='mine' tests cremad-1001 and 1 more whom"):
+            check_unseen(clips, training_of(model), tested)
+    unseen = clip(0, "sad", speaker="cremad-1015")
+    check_unseen([unseen], {"split": "first", "seed": 3}, split_named("cremad_tfds"))
+
+
+def test_the_leaderboard_keeps_and_sorts(
+    figures: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "board.csv"
     assert leaderboard.read(table) == []
     leaderboard.keep(figures, "plain:0", table)
@@ -280,3 +306,7 @@ def test_the_leaderboard_keeps_and_sorts(figures: dict[str, Any], tmp_path: Path
     assert [(row["recipe"], row["seed"]) for row in rows] == [("better", "1"), ("plain", "0")]
     assert rows[0]["protocol"] == "first:1"
     assert rows[0]["corpus"] == "cremad"
+    assert main(["leaderboard", "--table", str(table), "--protocol", "first"]) == 0
+    assert "99.0" in capsys.readouterr().out
+    assert main(["leaderboard", "--table", str(table), "--protocol", "joint"]) == 0
+    assert "nothing kept yet" in capsys.readouterr().out
