@@ -182,6 +182,21 @@ def test_cremad_tables_give_sex_age_and_votes(tmp_path: Path) -> None:
     assert (sad.sex, sad.age) == ("unknown", None)
 
 
+def test_votes_of_the_corpus_own_table_are_those_of_the_voice(tmp_path: Path) -> None:
+    grow(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav", "AudioMP3/1001_DFA_ANG_XX.mp3")
+    table = tmp_path / "processedResults" / "tabulatedVotes.csv"
+    table.parent.mkdir()
+    table.write_text(
+        '"","A","D","F","H","N","S","fileName","numResponses"\n'
+        '"100062",6,2,0,0,1,0,"1001_DFA_ANG_XX",9\n'
+        '"200062",0,0,0,0,9,0,"1001_DFA_ANG_XX",9\n'
+        '"300062",9,0,0,0,0,0,"1001_DFA_ANG_XX",9\n'
+    )
+    (clip,) = cremad.load(tmp_path)
+    assert clip.votes == (1, 0, 0, 0, 6, 0, 2, 0)
+    assert clip.path.suffix == ".wav"
+
+
 def test_known_defects_are_dropped_with_their_reasons(tmp_path: Path) -> None:
     grow(tmp_path, "1076_MTI_SAD_XX.wav", "1006_TIE_NEU_XX.wav", "1001_DFA_ANG_XX.wav")
     found = load_all(tmp_path)

@@ -1,8 +1,9 @@
 """CREMA-D (Cao et al. 2014, https://doi.org/10.1109/TAFFC.2014.2336244).
 
 File names are ``ACTOR_SENTENCE_EMOTION_LEVEL``. ``VideoDemographics.csv`` (sex, age)
-and the crowd's voice-only votes are read where they lie beside the audio; mirrors with
-``AudioWAV/`` alone load without them.
+and the crowd's voice-only votes (``voice_votes.csv``, or the corpus's own
+``processedResults/tabulatedVotes.csv``) are read where they lie beside the audio; mirrors
+with ``AudioWAV/`` alone load without them.
 """
 
 from __future__ import annotations
@@ -93,10 +94,15 @@ def _demographics(root: Path) -> dict[str, tuple[str, int | None]]:
 
 
 def _votes(root: Path) -> dict[str, tuple[int, ...]]:
-    """Read key -> listeners per label from voice_votes.csv."""
+    """Read key -> listeners per label from voice_votes.csv, or else tabulatedVotes.csv.
+
+    The corpus's own table has three rows a clip, numbered 1xxxxx where listeners had the
+    voice alone, 2xxxxx the face alone and 3xxxxx both.
+    """
     found: dict[str, tuple[int, ...]] = {}
-    for row in _rows(root, "voice_votes.csv"):
-        clip = parse(Path(row["FileName"]))
+    tabulated = (row for row in _rows(root, "tabulatedVotes.csv") if row[""].startswith("1"))
+    for row in (*tabulated, *_rows(root, "voice_votes.csv")):
+        clip = parse(Path(row.get("FileName") or row["fileName"]))
         if clip is not None:
             counts = {label: int(row[letter]) for letter, label in _VOTE.items()}
             found[clip.key] = tuple(counts.get(label, 0) for label in LABELS)
