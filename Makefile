@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 RECORDING := rt_ser/data/demo.flac
 PIP_INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check \
 	$(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+SOURCES := rt_ser train models tests docs benchmarks .ci $(wildcard examples)
 METADATA := setup.cfg pyproject.toml $(wildcard constraints.txt)
 PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -32,12 +33,12 @@ test-train: $(VENV)/.train ## the same with TensorFlow, so that the training tes
 	$(PYTEST)
 
 check: $(VENV)/.dev ## ruff, mypy --strict, and who may import whom
-	$(BIN)/ruff check --config .ci/ruff.toml rt_ser train models tests docs benchmarks examples .ci
+	$(BIN)/ruff check --config .ci/ruff.toml $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python benchmarks/run.py
 
 screenshot: $(VENV)/.core ## draw docs/screenshot.svg with the real program
 	$(BIN)/python docs/make_screenshot.py

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import rt_ser
+
 SHIPPED_DATA = {
     "models": {".tflite", ".yaml", ".md"},
     "rt_ser/data": {".flac", ".yaml"},
@@ -96,6 +98,14 @@ def test_metadata_names_every_dependency_with_bounds(repo_root: Path) -> None:
     lines = parser["options"]["install_requires"].split("\n")
     needed = [line for line in lines if line and not line.startswith("#")]
     assert [line for line in needed if ">=" not in line] == []
+
+
+def test_the_version_is_the_same_everywhere(repo_root: Path) -> None:
+    parser = configparser.ConfigParser()
+    parser.read(repo_root / "setup.cfg", encoding="utf-8")
+    assert parser["metadata"]["version"] == rt_ser.__version__
+    changes = (repo_root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## {rt_ser.__version__}" in changes
 
 
 def test_constraints_are_plain_pins(repo_root: Path) -> None:
