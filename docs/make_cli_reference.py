@@ -16,6 +16,7 @@ from pathlib import Path
 from rt_ser import cli
 
 REFERENCE = Path(__file__).with_name("cli.md")
+SETTINGS = "settings"
 INTRODUCTION = """\
 # The command line
 
@@ -39,20 +40,33 @@ def rows(actions: list[argparse.Action], formatter: argparse.HelpFormatter) -> I
             yield f"| {names(action)} | {said} |"
 
 
-def command_section(name: str, does: str) -> Iterator[str]:
-    """Yield the lines on one command."""
-    parser = import_module(f"rt_ser.cli.{name}").parser()
-    yield f"\n## rt-ser {name}\n"
-    yield f"{(parser.description or does).strip()}\n"
+def tables(parser: argparse.ArgumentParser, *, settings: bool) -> Iterator[str]:
+    """Yield the parser's option groups as tables: the settings, or all the others."""
     formatter = parser._get_formatter()
     for group in parser._action_groups:
         table = list(rows(group._group_actions, formatter))
-        if table:
+        if table and (group.title == SETTINGS) == settings:
             yield f"| {group.title} | |\n|---|---|"
             yield from table
             yield ""
+
+
+def command_section(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the lines on one command."""
+    yield f"\n## rt-ser {name}\n"
+    yield f"{(parser.description or '').strip()}\n"
+    yield from tables(parser, settings=False)
+    if any(group.title == SETTINGS for group in parser._action_groups):
+        yield "And every [setting](#settings) as a flag.\n"
     if parser.epilog:
         yield f"```\n{parser.epilog.strip()}\n```"
+
+
+def settings_section(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the lines on the settings, which several commands take."""
+    yield "\n## Settings\n"
+    yield "Each is also a key of the settings file and a variable; `rt-ser config` shows which.\n"
+    yield from tables(parser, settings=True)
 
 
 def exit_codes() -> str:
@@ -64,7 +78,9 @@ def exit_codes() -> str:
 
 def reference() -> str:
     """Return the whole text of docs/cli.md."""
-    sections = [line for name, does in cli.COMMANDS.items() for line in command_section(name, does)]
+    parsers = {name: import_module(f"rt_ser.cli.{name}").parser() for name in cli.COMMANDS}
+    sections = [line for name in parsers for line in command_section(name, parsers[name])]
+    sections += settings_section(parsers["listen"])
     codes = f"\n## Exit codes\n\n| code | meaning |\n|---|---|\n{exit_codes()}\n"
     text = "\n".join([INTRODUCTION, *sections, codes])
     while "\n\n\n" in text:
