@@ -65,8 +65,9 @@ def view(**changes: Any) -> View:
         "timeline_s": 60.0,
         "meter": Meter(position=60 * RATE_HZ, level_dbfs=-23.0, floor_dbfs=-58.0, is_speech=True),
         "stats": StreamStats(),
-        "estimate": estimate(inference_ms=0.31),
+        "estimate": estimate(),
         "moments": history(),
         "audio_age_s": 0.084,
+        "inference_ms": 0.31,
     }
     return View(**values | changes)

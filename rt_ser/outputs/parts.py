@@ -23,6 +23,7 @@ from rt_ser.outputs.look import (
 from rt_ser.outputs.view import View
 from rt_ser.types import Estimate, State
 
+SILENT_DBFS = -120.0
 LOWEST_DBFS = -80.0
 LOUD_DBFS = -12.0
 TOO_LOUD_DBFS = -3.0
@@ -52,7 +53,8 @@ def level_line(view: View, look: Look, width: int) -> Text:
         if meter.is_speech
         else Text(f"{look.lamp_off} no speech", FAINT)
     )
-    level = f"{meter.level_dbfs:5.0f} dBFS" if meter.level_dbfs > -120 else " silent dBFS"[:10]
+    is_silent = meter.level_dbfs <= SILENT_DBFS
+    level = f"{'silent':>10}" if is_silent else f"{meter.level_dbfs:5.0f} dBFS"
     room = width - 7 - 12 - 2 - LAMP_CELLS
     line = Text("level  ", FAINT)
     if room >= 8:
@@ -72,8 +74,8 @@ def level_bar(level_dbfs: float, floor_dbfs: float, width: int, look: Look) -> T
             line.append(drawn[cell], style)
         else:
             line.append(look.quiet, FAINT)
-    mark = round((1 - floor_dbfs / LOWEST_DBFS) * width)
-    if 0 < mark < width:
+    mark = max(round((1 - floor_dbfs / LOWEST_DBFS) * width), 0)
+    if floor_dbfs > SILENT_DBFS and mark < width:
         return Text.assemble(line[:mark], (look.floor, STRONG), line[mark + 1 :])
     return line
 
@@ -179,18 +181,20 @@ def gauges(view: View, look: Look, width: int) -> Text:
 
 def status_items(view: View, look: Look) -> list[Text]:
     """What the status line tells: input, model, age, inference time, losses."""
-    estimate, stats = view.estimate, view.stats
-    age_s = view.audio_age_s
-    inference_ms = estimate.inference_ms if estimate else None
+    age_s, inference_ms, stats = view.audio_age_s, view.inference_ms, view.stats
     named = [
-        ("device" if view.is_live else "file", clean(view.source, look), ""),
-        ("model", clean(view.model, look), ""),
-        ("audio age", "-" if age_s is None else f"{1000 * age_s:.0f} ms", ""),
-        ("inference", "-" if inference_ms is None else f"{inference_ms:.1f} ms", ""),
-        ("overflows", str(stats.overflows), f"bold {CAUTION}" if stats.overflows else ""),
-        ("dropped", str(stats.dropped_samples), f"bold {ALARM}" if stats.dropped_samples else ""),
+        ("device" if view.is_live else "file", clean(view.source, look)),
+        ("model", clean(view.model, look)),
+        ("audio age", "-" if age_s is None else f"{1000 * age_s:.0f} ms"),
+        ("inference", "-" if inference_ms is None else f"{inference_ms:.1f} ms"),
     ]
-    return [Text.assemble((f"{name} ", FAINT), (text, style)) for name, text, style in named]
+    losses = Text.assemble(
+        ("overflows ", FAINT),
+        (str(stats.overflows), f"bold {CAUTION}" if stats.overflows else ""),
+        (f" {look.dot} dropped ", FAINT),
+        (str(stats.dropped_samples), f"bold {ALARM}" if stats.dropped_samples else ""),
+    )
+    return [*(Text.assemble((f"{name} ", FAINT), text) for name, text in named), losses]
 
 
 def status_lines(view: View, look: Look, width: int, most_lines: int = 2) -> list[Text]:
@@ -201,8 +205,8 @@ def status_lines(view: View, look: Look, width: int, most_lines: int = 2) -> lis
     """
     gap = Text(f" {look.dot} ", FAINT)
     rows = [Text()]
-    for item in status_items(view, look):
-        short = shorten(item, max(width // 2 - 2, 12), look)
+    for number, item in enumerate(status_items(view, look)):
+        short = shorten(item, max(width // 2 - 2, 12), look) if number < 2 else item
         if rows[-1] and rows[-1].cell_len + gap.cell_len + short.cell_len > width:
             rows.append(Text())
         elif rows[-1]:

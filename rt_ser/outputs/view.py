@@ -61,6 +61,7 @@ class View:
     estimate: Estimate | None
     moments: tuple[Moment, ...]
     audio_age_s: float | None = None
+    inference_ms: float | None = None
 
     @property
     def position_s(self) -> float:
@@ -71,16 +72,20 @@ class View:
 class History:
     """The estimates of the last ``timeline_s`` seconds, added in order by one thread.
 
-    Another thread may take :meth:`moments` at any time.
+    Another thread may take :meth:`moments` at any time. ``inference_ms`` is what the
+    newest judgement took.
     """
 
     def __init__(self, timeline_s: float) -> None:
         self._keep_samples = int((timeline_s + 1.0) * RATE_HZ)
         self._moments: deque[Moment] = deque()
         self._lock = threading.Lock()
+        self.inference_ms: float | None = None
 
     def add(self, estimate: Estimate) -> None:
         """Append one estimate and forget what has scrolled out of sight."""
+        if estimate.inference_ms is not None:
+            self.inference_ms = estimate.inference_ms
         with self._lock:
             before = self._moments.pop() if self._moments else None
             new = moment(estimate, before.stop if before else 0)
@@ -143,4 +148,5 @@ class Monitor:
             estimate=self.feed.latest,
             moments=self.history.moments(),
             audio_age_s=self.feed.audio_age_s,
+            inference_ms=self.history.inference_ms,
         )
