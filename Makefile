@@ -10,7 +10,8 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 RECORDING := rt_ser/data/demo.flac
-PIP_INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check \
+# setuptools warns at every editable install that the folder is like the package: it is meant.
+PIP_INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check \
 	$(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SOURCES := rt_ser train models tests docs benchmarks .ci $(wildcard examples)
 METADATA := setup.cfg pyproject.toml $(wildcard constraints.txt)
