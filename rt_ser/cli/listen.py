@@ -33,9 +33,9 @@ def run(arguments: Sequence[str]) -> int:
     options = parser().parse_args(separate(arguments))
     check_outputs(options)
     settings = load_settings(options).settings
+    from rt_ser.audio.limited import LimitedSource
     from rt_ser.audio.microphone import MicrophoneSource
     from rt_ser.audio.source import AudioSource
-    from rt_ser.audio.limited import LimitedSource
     from rt_ser.cli.session import Session
 
     audio = settings.audio

@@ -21,7 +21,7 @@ from rt_ser.outputs.look import (
     spread,
 )
 from rt_ser.outputs.view import View
-from rt_ser.types import Estimate, State
+from rt_ser.types import State
 
 SILENT_DBFS = -120.0
 LOWEST_DBFS = -80.0
