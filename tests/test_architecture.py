@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-LEVEL_0 = {"types", "errors", "config", "acoustics", "recipes", "manifest", "interpreter", "data"}
+LEVEL_0 = {"types", "errors", "config", "acoustics", "quiet", "recipes", "manifest", "interpreter", "data"}
 STAGES = {"framing", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
 

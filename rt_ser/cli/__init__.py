@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from rt_ser.errors import RtSerError
+from rt_ser.quiet import quiet_native_stderr
 
 COMMANDS = {
     "listen": "estimate emotion from a microphone, live",
@@ -39,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises, unless ``--debug``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _make_output_safe()
-    try:
+    if "--debug" in arguments:
         return _dispatch(arguments)
-    except (KeyboardInterrupt, Exception) as error:
-        if "--debug" in arguments:
-            raise
-        return _report(error)
+    with quiet_native_stderr():
+        try:
+            return _dispatch(arguments)
+        except (KeyboardInterrupt, Exception) as error:
+            return _report(error)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Keeps C libraries' chatter from a person's terminal.
 
-PortAudio prints failed C expressions, ALSA its configuration search and mpg123 its
-opinion of a file to descriptor 2, beside the one line in which we say the same.
+PortAudio prints failed C expressions, ALSA its configuration search, mpg123 its opinion
+of a file and TFLite its choice of kernels to descriptor 2, beside the one line that we say.
 """
 
 from __future__ import annotations
