@@ -158,7 +158,7 @@ def fit(
 ) -> keras.Model:
     """Train on a split's training side (all clips if ``None``) and save below ``run``.
 
-    Writes ``recipe.yaml``, ``log.csv``, ``checkpoint.npz`` (resumed from if it is there)
+    Writes ``run.yaml``, ``log.csv``, ``checkpoint.npz`` (resumed from if it is there)
     and ``model.keras`` with the averaged weights.
     """
     run.mkdir(parents=True, exist_ok=True)
@@ -170,8 +170,8 @@ def fit(
     dev = None
     if held:
         dev = labelled_examples(prepared, [c for c in clips if c.speaker in held], recipe)
-    about = {"split": split, "seed": seed, "dev_speakers": sorted(held), **asdict(recipe)}
-    (run / "recipe.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+    about = {"split": split, "seed": seed, "held": sorted(held), "recipe": asdict(recipe)}
+    (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
     if not len(labelled):
         raise ConfigError(f"split={split!r} leaves nothing to train on: choose another")
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)

@@ -67,9 +67,11 @@ def build(recipe: Recipe, *, classes: int, width: float = 1.0, dropout: float = 
         [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
     )
     dropped = layers.Dropout(dropout)(pooled)
+    # small first weights: pooled maxima reach 6, and bold logits cost many epochs to unlearn
+    small = keras.initializers.RandomNormal(stddev=0.01)
     outputs = {
-        "emotion": layers.Dense(classes, name="emotion")(dropped),
-        "speech": layers.Dense(1, name="speech")(dropped),
+        "emotion": layers.Dense(classes, kernel_initializer=small, name="emotion")(dropped),
+        "speech": layers.Dense(1, kernel_initializer=small, name="speech")(dropped),
     }
     return keras.Model(inputs, outputs)
 

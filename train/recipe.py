@@ -80,13 +80,20 @@ def load_recipe(name: str) -> TrainRecipe:
         known = ", ".join(sorted(item.stem for item in FOLDER.glob("*.yaml")))
         raise ConfigError(f"recipe={name!r} is not known: give one of {known}, or a .yaml file")
     tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    _refuse_unknown(path, tree, TrainRecipe)
-    bent = tree.pop("augmentation", {})
-    _refuse_unknown(path, bent, Augmentation)
-    return TrainRecipe(**{"name": path.stem, **tree, "augmentation": Augmentation(**bent)})
+    return recipe_from({"name": path.stem, **tree}, source=path.name)
 
 
-def _refuse_unknown(path: Path, tree: dict[str, Any], kind: type) -> None:
-    known = {spec.name for spec in fields(kind)}
-    if unknown := set(tree) - known:
-        raise ConfigError(f"{path.name}: {sorted(unknown)} unknown; keys are {sorted(known)}")
+def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
+    """Build a recipe from a mapping, as ``dataclasses.asdict`` gives one.
+
+    Raises
+    ------
+    ConfigError
+        If it has a key that no recipe has.
+    """
+    bent = tree.get("augmentation", {})
+    for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
+        known = {spec.name for spec in fields(kind)}
+        if unknown := set(part) - known:
+            raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
+    return TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})

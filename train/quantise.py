@@ -1,0 +1,108 @@
+"""From a trained network to a full-integer int8 TFLite file, and its temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rt_ser.interpreter import open_interpreter
+from rt_ser.types import F32
+
+_TEMPERATURES = np.geomspace(0.25, 4.0, 81)
+
+
+def to_int8(model: keras.Model, representative: F32) -> bytes:
+    """Convert a network to TFLite with int8 weights, activations, input and outputs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Input (n, frames, mels, 1) in [-1, 1].
+    representative : ndarray, shape (n, frames, mels, 1)
+        Windows from which the ranges of activations are taken. A window that spans
+        [-1, 1] is added, which pins the input's scale whatever the data hold.
+    """
+    pinned = np.linspace(-1.0, 1.0, representative[0].size, dtype=np.float32)
+    windows = [pinned.reshape(representative[0].shape), *representative]
+
+    def calibration() -> Iterator[list[F32]]:
+        for window in windows:
+            yield [window[None]]
+
+    with TemporaryDirectory() as folder:
+        model.export(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = calibration
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        content: bytes = converter.convert()
+    return content
+
+
+def run_int8(content: bytes, inputs: F32) -> dict[int, F32]:
+    """Return an int8 file's dequantised outputs by their size, each (n, size)."""
+    interpreter = open_interpreter(content, threads=2)
+    entry = interpreter.get_input_details()[0]
+    scale, zero_point = entry["quantization"]
+    results: dict[int, list[F32]] = {}
+    for window in inputs:
+        steps = np.clip(np.rint(window / scale) + zero_point, -128, 127).astype(np.int8)
+        interpreter.set_tensor(entry["index"], steps[None])
+        interpreter.invoke()
+        for details in interpreter.get_output_details():
+            step, zero = details["quantization"]
+            value = (interpreter.get_tensor(details["index"])[0].astype(np.float32) - zero) * step
+            results.setdefault(value.size, []).append(value)
+    return {size: np.array(values, np.float32) for size, values in results.items()}
+
+
+def quantisation(content: bytes) -> dict[str, Any]:
+    """Describe the input's and outputs' scales and zero points, for a manifest."""
+    interpreter = open_interpreter(content)
+    tensors = {
+        "input": interpreter.get_input_details()[0],
+        **{f"output_{int(d['shape'][-1])}": d for d in interpreter.get_output_details()},
+    }
+    return {
+        "scheme": "full integer, int8",
+        **{
+            name: {"scale": float(d["quantization"][0]), "zero_point": int(d["quantization"][1])}
+            for name, d in tensors.items()
+        },
+    }
+
+
+def fit_temperature(logits: F32, masks: F32, targets: np.ndarray[Any, Any]) -> float:
+    """Return the temperature of least negative log-likelihood (Guo et al. 2017).
+
+    Parameters
+    ----------
+    logits, masks : ndarray, shape (n, classes)
+        ``masks`` is 0 for classes that an example's corpus does not have.
+    targets : ndarray, shape (n,)
+        Index of the right class.
+    """
+    rows = np.arange(len(targets))
+
+    def loss(temperature: float) -> float:
+        scaled = np.where(masks > 0, logits / temperature, -np.inf)
+        peak = scaled.max(axis=1, keepdims=True)
+        log_sum = peak[:, 0] + np.log(np.exp(scaled - peak).sum(axis=1))
+        return float((log_sum - scaled[rows, targets]).mean())
+
+    return float(min(_TEMPERATURES, key=loss))
+
+
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write a file that is whole at every moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
