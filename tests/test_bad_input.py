@@ -117,7 +117,8 @@ COMMAND_LINE = [
     Row(
         "listen --seconds -3",
         nothing,
-        "argument --seconds: '-3' is not allowed: give a number above 0; see `rt-ser listen --help`",
+        "argument --seconds: '-3' is not allowed: give a number above 0; "
+        "see `rt-ser listen --help`",
         2,
     ),
     Row(

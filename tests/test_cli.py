@@ -367,6 +367,21 @@ def test_models_are_listed_with_licence_and_figures(
     assert "DAMAGED" in damaged
 
 
+def test_the_screenshot_is_drawn_by_the_program_itself(tmp_path: Path, repo_root: Path) -> None:
+    path = tmp_path / "screen.svg"
+    done = subprocess.run(
+        [sys.executable, "docs/make_screenshot.py", "--output", str(path)],
+        cwd=repo_root,
+        env=environment(tmp_path) | {"PYTHONPATH": str(repo_root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    drawn = path.read_text(encoding="utf-8").replace("&#160;", " ")
+    for part in ("replaying demo.flac", "surprised", "timeline", "valence", "overflows"):
+        assert part in drawn, part
+
+
 def test_columns_of_a_table_line_up() -> None:
     assert table([("a", "bbb"), ("aa", "b")]) == ["a   bbb", "aa  b"]
 

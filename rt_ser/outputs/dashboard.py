@@ -54,7 +54,7 @@ def framed(view: View, look: Look, width: int, height: int) -> list[Text]:
     """Arrange the parts in panels; spare lines go to the scale and the chart."""
     inner = width - 4
     spare = height - framed_height(view)
-    status = parts.status_lines(view, look, width, STATUS_LINES)
+    status = parts.status_lines(view, look, inner, STATUS_LINES)
     has_scale = spare >= 2
     rise = 1 + min(spare - has_scale, TALLEST_CHART - 1)
     level = [parts.level_line(view, look, inner)]
@@ -69,7 +69,7 @@ def framed(view: View, look: Look, width: int, height: int) -> list[Text]:
         *timeline.axis(view.timeline_s, look, inner),
     ]
     lines += panel(history, look, width, Text("timeline"), Text("height: confidence"))
-    return lines + status
+    return lines + [fit(Text.assemble("  ", line), width, look) for line in status]
 
 
 def _source(view: View, look: Look, width: int) -> Text:
