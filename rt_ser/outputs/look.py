@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -159,6 +161,17 @@ def spread(left: Text, right: Text, width: int, look: Look) -> Text:
     if room <= 0:
         return fit(right, width, look)
     return Text.assemble(fit(left, room, look), right, no_wrap=True, end="")
+
+
+def painted(cells: Iterable[tuple[str, str]]) -> Text:
+    """Join glyphs with their styles into a line, neighbours of one style as one span.
+
+    A span a cell would make drawing several times slower.
+    """
+    runs = (
+        (style, "".join(glyph for glyph, _ in run)) for style, run in groupby(cells, itemgetter(1))
+    )
+    return Text.assemble(*((text, style) for style, text in runs), no_wrap=True, end="")
 
 
 def bar(fraction: float, width: int, look: Look) -> str:

@@ -16,6 +16,7 @@ from rt_ser.outputs.look import (
     colour,
     fit,
     letters,
+    painted,
     percent,
     shorten,
     spread,
@@ -66,18 +67,15 @@ def level_line(view: View, look: Look, width: int) -> Text:
 def level_bar(level_dbfs: float, floor_dbfs: float, width: int, look: Look) -> Text:
     """Draw a level from -80 to 0 dBFS, coloured by loudness, with a mark at the floor."""
     drawn = bar(1 - level_dbfs / LOWEST_DBFS, width, look)
-    line = Text()
+    cells = []
     for cell in range(width):
         dbfs = LOWEST_DBFS * (1 - (cell + 0.5) / width)
         style = ALARM if dbfs > TOO_LOUD_DBFS else CAUTION if dbfs > LOUD_DBFS else GOOD
-        if cell < len(drawn):
-            line.append(drawn[cell], style)
-        else:
-            line.append(look.quiet, FAINT)
+        cells.append((drawn[cell], style) if cell < len(drawn) else (look.quiet, FAINT))
     mark = max(round((1 - floor_dbfs / LOWEST_DBFS) * width), 0)
     if floor_dbfs > SILENT_DBFS and mark < width:
-        return Text.assemble(line[:mark], (look.floor, STRONG), line[mark + 1 :])
-    return line
+        cells[mark] = (look.floor, STRONG)
+    return painted(cells)
 
 
 def level_scale(look: Look, width: int) -> Text:
@@ -156,15 +154,10 @@ def gauge(name: str, value: float, width: int, look: Look) -> Text:
     """Draw a value from -1 to 1 as a marker on a line whose middle is 0."""
     room = max(width - len(name) - 8, 3)
     middle = (room - 1) // 2
-    cells = [look.line] * room
-    cells[middle] = look.cross
-    place = min(max(round(middle + value * middle), 0), room - 1)
-    line = Text.assemble((f"{name} ", FAINT), f"{value:+.2f} ")
-    for cell, glyph in enumerate(cells):
-        if cell == place:
-            line.append(look.marker, STRONG)
-        else:
-            line.append(glyph, FAINT)
+    cells = [(look.line, FAINT)] * room
+    cells[middle] = (look.cross, FAINT)
+    cells[min(max(round(middle + value * middle), 0), room - 1)] = (look.marker, STRONG)
+    line = Text.assemble((f"{name} ", FAINT), f"{value:+.2f} ", painted(cells))
     return fit(line, width, look)
 
 

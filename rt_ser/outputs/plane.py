@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from rt_ser.outputs.look import FAINT, STRONG, Look, colour
+from rt_ser.outputs.look import FAINT, STRONG, Look, colour, painted
 from rt_ser.outputs.timeline import is_heard
 from rt_ser.outputs.view import View
 from rt_ser.types import RATE_HZ, State
@@ -36,7 +36,7 @@ def plane(view: View, look: Look, width: int, height: int) -> list[Text]:
         is_now = estimate.state is State.SPEECH
         tint = colour(estimate.label, estimate.labels) if is_now else STRONG
         cells[row][column] = (look.marker, f"bold {tint}" if is_now else tint)
-    return [Text.assemble(*row, no_wrap=True, end="") for row in cells]
+    return [painted(row) for row in cells]
 
 
 def _empty(look: Look, width: int, height: int) -> list[list[tuple[str, str]]]:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from rt_ser.outputs.look import FAINT, Look, colour, letters
+from rt_ser.outputs.look import FAINT, Look, colour, letters, painted
 from rt_ser.outputs.view import Moment, View
 from rt_ser.types import RATE_HZ, State
 
@@ -41,12 +41,8 @@ def columns(view: View, width: int) -> list[Moment | None]:
 
 def chart(view: View, look: Look, width: int, height: int) -> list[Text]:
     """Draw the confidence over time, ``height`` lines high."""
-    rows = [Text(no_wrap=True, end="") for _ in range(height)]
-    for moment in columns(view, width):
-        glyphs, style = _column(moment, view, look, height)
-        for row, glyph in zip(rows, glyphs, strict=True):
-            row.append(glyph, style)
-    return rows
+    drawn = [_column(moment, view, look, height) for moment in columns(view, width)]
+    return [painted((glyphs[row], style) for glyphs, style in drawn) for row in range(height)]
 
 
 def _column(moment: Moment | None, view: View, look: Look, height: int) -> tuple[str, str]:
