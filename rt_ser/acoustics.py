@@ -25,7 +25,7 @@ def _band_matrix() -> F64:
     bins = np.linspace(0.0, RATE_HZ / 2, 1 + _FFT // 2)
     edges = np.geomspace(100.0, 7000.0, BANDS + 1)
     member = (bins[:, None] >= edges[:-1]) & (bins[:, None] < edges[1:])
-    return member / member.sum(axis=0)
+    return np.asarray(member / member.sum(axis=0), np.float64)
 
 
 _BAND_MATRIX = _band_matrix()

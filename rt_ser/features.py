@@ -25,7 +25,8 @@ def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     1998-010), the one that librosa uses by default.
     """
     step = np.log(6.4) / 27.0
-    return np.where(hz < 1000.0, hz * 3.0 / 200.0, 15.0 + np.log(np.maximum(hz, 1.0) / 1000.0) / step)
+    above = 15.0 + np.log(np.maximum(hz, 1.0) / 1000.0) / step
+    return np.where(hz < 1000.0, hz * 3.0 / 200.0, above)
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,7 +126,8 @@ class LogMelStream:
         last = 1 + (segment.stop - self._origin - size) // hop
         first = max(first, last - self.recipe.window_frames)
         if last <= first or last > self._rows_done or first < self._rows_done - self._keep:
-            raise ValueError(f"segment {segment.start}..{segment.stop} is not in the feature memory")
+            span = f"{segment.start}..{segment.stop}"
+            raise ValueError(f"segment {span} is not in the feature memory")
         slot = first % self._keep
         return self._memory[slot : slot + last - first].copy()
 

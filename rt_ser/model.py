@@ -46,7 +46,7 @@ class _Tensor:
     def quantise(self, values: F32) -> NDArray[np.int8]:
         """Round to the nearest step and bound: 1.0 must not wrap round to -1.0."""
         steps = np.rint(values / np.float32(self.scale)) + self.zero_point
-        return np.clip(steps, -128, 127).astype(np.int8)
+        return np.asarray(np.clip(steps, -128, 127), np.int8)
 
     def dequantise(self, values: NDArray[np.int8]) -> F32:
         """Return real values."""

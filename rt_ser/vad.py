@@ -15,9 +15,10 @@ from enum import Enum, auto
 import numpy as np
 import webrtcvad
 
-from rt_ser.acoustics import BANDS, SILENCE_DBFS, band_energies, harmonicity, level_dbfs
+from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
-from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
+from rt_ser.evidence import Evidence, LevelTracker
+from rt_ser.types import FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
 
 ONSET_SPAN = 5
 """Frames among which ``onset_frames`` must be speech for an utterance to open."""
@@ -28,15 +29,7 @@ MARGIN_FRAMES = 2
 LOOKBACK_SAMPLES = (ONSET_SPAN + MARGIN_FRAMES) * FRAME_SAMPLES
 """How far before the newest frame an utterance that opens now can begin."""
 
-FLOOR_SPAN = 100
-"""Frames (3 s) over whose minimum level the noise floor is taken."""
-
-_HEARING_DBFS = -20.0
 _RELEASE_DB = 3.0
-_PERIODIC = 0.6
-_MIN_LIVELINESS = 1.15
-_MIN_LEVEL_SPREAD_DB = 1.0
-_MIN_PERIODIC_SHARE = 0.06
 
 
 class Phase(Enum):
@@ -45,74 +38,6 @@ class Phase(Enum):
     QUIET = auto()
     TALKING = auto()
     HANGOVER = auto()
-
-
-class LevelTracker:
-    """Noise floor and loudness of the last three seconds, from frame levels in dBFS.
-
-    The floor is the lowest level (minimum statistics, Martin 2001); the gain brings the
-    highest one to where webrtcvad hears well, and never looks into the future.
-    """
-
-    def __init__(self) -> None:
-        self._levels: deque[float] = deque(maxlen=FLOOR_SPAN)
-
-    def push(self, level: float) -> None:
-        """Take the newest frame's level."""
-        self._levels.append(level)
-
-    @property
-    def floor_dbfs(self) -> float:
-        """The noise floor; that of digital silence before any frame."""
-        return min(self._levels, default=SILENCE_DBFS)
-
-    @property
-    def gain(self) -> float:
-        """Linear gain of 0 to 40 dB for the next look at the signal."""
-        missing_db = _HEARING_DBFS - max(self._levels, default=SILENCE_DBFS)
-        return float(10.0 ** (min(40.0, max(0.0, missing_db)) / 20.0))
-
-
-class Evidence:
-    """What the newest speech frames of an utterance look like, for the third gate.
-
-    Liveliness is the standard deviation over time of the log energy in a band, averaged
-    over bands: about 0.6 for stationary noise, 0 for a tone, 1.3 or more for nine in
-    ten windows of speech. It follows the long-term signal variability of Ghosh, Tsiartas
-    and Narayanan (2011).
-    """
-
-    def __init__(self, frames: int) -> None:
-        self._bands = np.zeros((frames, BANDS))
-        self._levels = np.zeros(frames)
-        self._periodic = np.zeros(frames, bool)
-        self.count = 0
-
-    def clear(self) -> None:
-        """Forget all frames."""
-        self.count = 0
-
-    def push(self, samples: F32, level: float) -> None:
-        """Add one frame of speech, displacing the oldest when full."""
-        slot = self.count % len(self._levels)
-        self._bands[slot] = band_energies(samples)
-        self._levels[slot] = level
-        self._periodic[slot] = harmonicity(samples) > _PERIODIC
-        self.count += 1
-
-    def is_lively(self) -> bool:
-        """Tell whether the frames vary, in spectrum and level, as speech does."""
-        have = min(self.count, len(self._levels))
-        if have < 2:
-            return False
-        liveliness = float(self._bands[:have].std(axis=0).mean())
-        periodic = float(self._periodic[:have].mean())
-        spread = float(self._levels[:have].std())
-        return (
-            liveliness + 0.5 * periodic >= _MIN_LIVELINESS
-            and spread >= _MIN_LEVEL_SPREAD_DB
-            and periodic >= _MIN_PERIODIC_SHARE
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def gather(examples: Examples, chosen: I64, start: I64, length: I64, rate: F32, 
     high = (low + 1) % length[:, None]
     base = (examples.first[chosen] + start)[:, None]
     share = (at - low).astype(np.float32)[:, :, None]
-    below = examples.rows[base + low].astype(np.float32)
+    below: F32 = examples.rows[base + low].astype(np.float32)
     above = examples.rows[base + high].astype(np.float32)
     above -= below
     above *= share
@@ -191,15 +191,16 @@ class Augmenter:
         """Blend some examples with others of the batch (mixup)."""
         settings, n = self._settings, len(inputs)
         other = rng.permutation(n)
-        blend = rng.beta(settings.mixup_alpha, settings.mixup_alpha, n)
-        blend = np.maximum(blend, 1.0 - blend)
+        drawn = rng.beta(settings.mixup_alpha, settings.mixup_alpha, n)
+        larger = np.maximum(drawn, 1.0 - drawn)
         mixed = (rng.random(n) < settings.mixup) & (speech == speech[other])
-        blend = np.where(mixed, blend, 1.0).astype(np.float32)
+        blend: F32 = np.where(mixed, larger, 1.0).astype(np.float32)
         share = blend[:, None, None]
+        one = np.float32(1.0)
         targets = self._labelled.targets[chosen]
         masks = self._labelled.masks[chosen]
         return Batch(
-            inputs=(inputs * share + inputs[other] * (1.0 - share))[..., None],
+            inputs=(inputs * share + inputs[other] * (one - share))[..., None],
             targets=np.stack([targets, targets[other]], axis=1),
             masks=np.stack([masks, masks[other]], axis=1),
             blend=blend,

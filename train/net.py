@@ -23,7 +23,10 @@ def _norm_relu(x: Tensor) -> Tensor:
 def _separable(
     x: Tensor, filters: int, *, kernel: tuple[int, int] = (3, 3), strides: tuple[int, int] = (1, 1)
 ) -> Tensor:
-    """Apply a depthwise and a pointwise convolution (Howard et al. 2017), residual if shapes agree."""
+    """Apply a depthwise, then a pointwise convolution (Howard et al. 2017).
+
+    Residual where the shapes of input and output agree.
+    """
     y = layers.DepthwiseConv2D(kernel, strides=strides, padding="same", use_bias=False)(x)
     y = _norm_relu(y)
     y = layers.Conv2D(filters, 1, use_bias=False)(y)
