@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_ser.errors import InputError
 from rt_ser.types import F32
-from train.clips import rows_of
+from train.clips import DEFAULT_RECIPE, rows_of
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
@@ -42,9 +43,9 @@ class Examples:
         return len(self.first)
 
 
-def is_training_noise(key: str) -> bool:
-    """Tell whether a noise recording may be trained on; every third is kept for testing."""
-    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 3 != 0
+def is_training_noise(source: str) -> bool:
+    """Tell whether takes of a noise may be trained on; every third source is kept for testing."""
+    return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
 
 
 def dev_speakers(clips: Sequence[Clip], count: int, seed: int = 0) -> frozenset[str]:
@@ -82,9 +83,13 @@ def class_mask(corpus: str) -> F32:
 
 
 def labelled_examples(prepared: Prepared, clips: Iterable[Clip], recipe: TrainRecipe) -> Examples:
-    """Collect the utterances of the clips, weighted by corpus and class."""
+    """Collect the utterances of the clips, weighted by corpus and class; maybe none at all."""
     wanted = {clip.key for clip in clips}
-    rows, first, count, source, kept = [], [], [], [], []
+    rows = [np.zeros((0, DEFAULT_RECIPE.mels), np.float16)]
+    first: list[int] = []
+    count: list[int] = []
+    source: list[int] = []
+    kept: list[Clip] = []
     position = 0
     for clip, features in prepared.features():
         if clip.key not in wanted:
@@ -101,17 +106,19 @@ def labelled_examples(prepared: Prepared, clips: Iterable[Clip], recipe: TrainRe
     used = [kept[index] for index in source]
     return Examples(
         rows=np.concatenate(rows),
-        first=np.array(first),
-        count=np.array(count),
-        targets=np.array([soft_target(clip, recipe) for clip in used]),
-        masks=np.array([class_mask(clip.corpus) for clip in used]),
+        first=np.array(first, np.int64),
+        count=np.array(count, np.int64),
+        targets=np.array([soft_target(clip, recipe) for clip in used]).reshape(-1, CLASSES),
+        masks=np.array([class_mask(clip.corpus) for clip in used]).reshape(-1, CLASSES),
         is_speech=np.ones(len(used), np.bool_),
-        weights=_weights(used, np.array(count), recipe),
-        clip=np.array(source),
+        weights=_weights(used, np.array(count, np.int64), recipe),
+        clip=np.array(source, np.int64),
     )
 
 
-def _weights(clips: Sequence[Clip], count: NDArray[np.int64], recipe: TrainRecipe) -> NDArray[np.float64]:
+def _weights(
+    clips: Sequence[Clip], count: NDArray[np.int64], recipe: TrainRecipe
+) -> NDArray[np.float64]:
     """Weigh each utterance by its corpus's share and its class's rarity in that corpus."""
     groups = [(clip.corpus, clip.emotion) for clip in clips]
     sizes = {group: groups.count(group) for group in set(groups)}
@@ -128,12 +135,21 @@ def _weights(clips: Sequence[Clip], count: NDArray[np.int64], recipe: TrainRecip
 
 
 def noise_examples(prepared: Prepared) -> Examples:
-    """Collect the noise recordings that may be trained on, whole."""
+    """Collect the noise recordings that may be trained on, up to 15 s of each.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    found = prepared.unlabelled("noise") if "noise" in prepared.stores else ()
     parts = [
         features.log_mel
-        for recording, features in prepared.unlabelled("noise")
-        if is_training_noise(recording.key) and len(features.log_mel) > 50
+        for recording, features in found
+        if is_training_noise(recording.source) and len(features.log_mel) > 50
     ]
+    if not parts:
+        raise InputError("no noise to train on: put recordings of noises into noise/ of the data")
     sizes = np.array([min(len(part), 1500) for part in parts])
     zeros = np.zeros((len(parts), CLASSES), np.float32)
     return Examples(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import queue
 import threading
 import time
@@ -57,7 +58,8 @@ def one_cycle(step: int, total: int, peak: float) -> float:
     rise = max(1, total // 4)
     if step < rise:
         return peak * (0.04 + 0.96 * step / rise)
-    return peak * (0.5 + 0.5 * np.cos(np.pi * (step - rise) / max(1, total - rise))) + 1e-6
+    fallen = (step - rise) / max(1, total - rise)
+    return peak * (0.5 + 0.5 * math.cos(math.pi * fallen)) + 1e-6
 
 
 class Trainer:
@@ -98,10 +100,11 @@ class Trainer:
         return model
 
     def save(self, path: Path, number: int) -> None:
-        """Write everything that resuming needs."""
-        groups = {"m": self.model.weights, "o": self.optimizer.variables, "a": self.average}
-        arrays = {
-            f"{key}{i}": np.asarray(v) for key, group in groups.items() for i, v in enumerate(group)
+        """Write everything that resuming needs; the file is whole at every moment."""
+        arrays: dict[str, Any] = {
+            f"{key}{i}": np.asarray(variable)
+            for key, group in self._state().items()
+            for i, variable in enumerate(group)
         }
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, step=number, **arrays)
@@ -110,11 +113,21 @@ class Trainer:
     def restore(self, path: Path) -> int:
         """Read what :meth:`save` wrote and return the number of the next step."""
         with np.load(path) as arrays:
-            groups = {"m": self.model.weights, "o": self.optimizer.variables, "a": self.average}
-            for key, group in groups.items():
+            for key, group in self._state().items():
                 for i, variable in enumerate(group):
                     variable.assign(arrays[f"{key}{i}"])
             return int(arrays["step"])
+
+    def _state(self) -> dict[str, list[Any]]:
+        """Return every variable that a step changes, by group."""
+        weights = {id(variable) for variable in self.model.weights}
+        return {
+            "m": self.model.weights,
+            "o": self.optimizer.variables,
+            "a": self.average,
+            # Where dropout's random sequence stands; Keras counts it among no weights.
+            "r": [variable for variable in self.model.variables if id(variable) not in weights],
+        }
 
 
 @contextmanager
