@@ -160,6 +160,30 @@ def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, A
     }
 
 
+def record(figures: dict[str, Any], model: Path) -> None:
+    """Write the headline figures into the model's manifest, with the command that made them."""
+    path = model.with_suffix(".yaml")
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    command = f"python -m train evaluate --model {model.name} --split {figures['split']}"
+    told: dict[str, Any] = {"command": command}
+    for corpus, card in figures["corpora"].items():
+        low, high = card["uar_interval"]
+        told[corpus] = {
+            "uar": round(card["uar"], 4),
+            "uar_low": round(low, 4),
+            "uar_high": round(high, 4),
+            "accuracy": round(card["accuracy"], 4),
+            "macro_f1": round(card["macro_f1"], 4),
+            "classes": len(card["classes"]),
+            "clips": card["clips"],
+            "speakers": len(card["by_speaker"]),
+        }
+    tree.setdefault("metrics", {})[figures["split"]] = told
+    path.write_text(
+        yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96), encoding="utf-8"
+    )
+
+
 def write_clips(heard: Sequence[Heard], path: Path) -> None:
     """Write one CSV row a clip: who, what was meant, and every label's probability."""
     with path.open("w", newline="", encoding="utf-8") as lines:
@@ -187,6 +211,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
     )
     parser.add_argument(
+        "--record", action="store_true", help="write the figures into the model's manifest"
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="add the figures to the leaderboard, which is committed"
     )
 
@@ -211,6 +238,8 @@ def run(arguments: argparse.Namespace) -> None:
     (out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     write_clips(heard, out / "clips.csv")
     draw_all(figures, out)
+    if arguments.record:
+        record(figures, arguments.model)
     if arguments.keep:
         known = f"{training.get('recipe', arguments.model.stem)}:{training.get('seed', '')}"
         leaderboard.keep(figures, known)
