@@ -21,7 +21,7 @@ import yaml
 
 from rt_ser.cli import COMMANDS, main
 from rt_ser.cli.common import table
-from rt_ser.cli.models import card
+from rt_ser.cli.models import card, figures
 from rt_ser.cli.outputs import separate
 from rt_ser.model import find_manifest
 from rt_ser.types import F32
@@ -78,9 +78,9 @@ def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path, repo_roo
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"] if command else []) == 0
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out.startswith(f"usage: rt-ser {command or 'COMMAND'} [options]")
     assert captured.err == ""
 
@@ -219,6 +219,52 @@ def test_a_reader_that_leaves_ends_it_quietly(recording: Path, tmp_path: Path) -
         errors = [line for line in process.stderr.read().splitlines() if line[:5] != b"INFO:"]
     assert errors == []
     assert process.returncode == 141
+
+
+def test_help_may_be_cut_short(tmp_path: Path) -> None:
+    root = str(Path(__file__).resolve().parents[1])
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*PROGRAM, "replay", "--help"], stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path,
+        env=environment(tmp_path) | {"PYTHONPATH": root},
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("arguments", "code", "errors"),
+    [
+        ("", 6, ["rt-ser: standard output is closed; give a file to write to"]),
+        ("--jsonl", 6, ["rt-ser: standard output is closed; give a file to write to"]),
+        ("--quiet --jsonl out.jsonl", 0, []),
+    ],
+)
+def test_a_closed_standard_output_is_said_or_not_needed(
+    arguments: str, code: int, errors: list[str], recording: Path, tmp_path: Path
+) -> None:
+    root = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m rt_ser replay talk.wav {arguments} >&-', sys.executable],
+        cwd=tmp_path, env=environment(tmp_path) | {"PYTHONPATH": root},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert (done.returncode, told(done)) == (code, errors)
+
+
+def test_a_truncated_recording_is_heard_as_far_as_it_goes(recording: Path, tmp_path: Path) -> None:
+    whole = recording.read_bytes()
+    recording.write_bytes(whole[: len(whole) // 2])
+    done = run("replay", "talk.wav", "--quiet", "--jsonl", "out.jsonl", home=tmp_path)
+    assert done.returncode == 0
+    assert told(done) == [
+        "rt-ser: note: talk.wav: truncated: 4.50 s of the 9.00 s that its header promises: "
+        "judged up to there"
+    ]
+    summary = events((tmp_path / "out.jsonl").read_text())[-1]
+    assert summary["duration_s"] == pytest.approx(4.5, abs=0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -365,6 +411,18 @@ def test_models_are_listed_with_licence_and_figures(
     assert "checksum right" in text
     damaged = "\n".join(card(find_manifest(name), ValueError("damaged")))  # type: ignore[arg-type]
     assert "DAMAGED" in damaged
+
+
+def test_figures_of_any_depth_are_told_on_lines_of_their_own() -> None:
+    metrics = {
+        "command": "python -m train evaluate",
+        "corpora": {"RAVDESS": {"uar": 58.123456, "confusion": [[1]]}, "CREMA-D": {"uar": 64}},
+    }
+    assert list(figures("", metrics)) == [
+        "command python -m train evaluate",
+        "corpora RAVDESS: uar 58.1235",
+        "corpora CREMA-D: uar 64",
+    ]
 
 
 def test_the_screenshot_is_drawn_by_the_program_itself(tmp_path: Path, repo_root: Path) -> None:

@@ -13,6 +13,8 @@ from rt_ser.config import allowed_text, declarations
 from rt_ser.errors import RtSerError
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from rt_ser.settings_file import Loaded
 
 SHORT_FLAGS = {
@@ -41,6 +43,15 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError instead of printing the usage."""
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; a reader that leaves early, as a pager does, is no fault."""
+        if file is not None:
+            super().print_help(file)
+            return
+        from rt_ser.outputs.sink import STDOUT, LineWriter
+
+        LineWriter(STDOUT).write_line(self.format_help().rstrip())
+
 
 def tell(message: str) -> None:
     """Write one line to standard error, whatever a foreign name in it contains."""
@@ -67,12 +78,16 @@ def add_settings(parser: Parser) -> None:
     )
     group.add_argument("--config", metavar="FILE", help="the settings file to read")
     for path, spec in declarations().items():
-        flag = "--" + path.replace(".", "-").replace("_", "-")
-        names = [SHORT_FLAGS[path], flag] if path in SHORT_FLAGS else [flag]
-        group.add_argument(*names, dest=path, metavar=_metavar(spec), help=_help(spec))
+        group.add_argument(*_flags(path), dest=path, metavar=_metavar(spec), help=_help(spec))
     group.add_argument(
         "--ascii", dest="ui.ascii", action="store_const", const="yes", help="same as --ui-ascii yes"
     )
+
+
+def _flags(path: str) -> list[str]:
+    """Return a setting's flags, the shortest first."""
+    whole = "--" + path.replace(".", "-").replace("_", "-")
+    return [SHORT_FLAGS[path], whole] if path in SHORT_FLAGS else [whole]
 
 
 def _metavar(spec: Field[Any]) -> str:
@@ -97,15 +112,11 @@ def load_settings(options: argparse.Namespace) -> Loaded:
 
     given = vars(options)
     flags = [
-        Given(path=path, text=given[path], origin=_flag(path))
+        Given(path=path, text=given[path], origin=_flags(path)[0])
         for path in declarations()
         if given.get(path) is not None
     ]
     return load(file=options.config, environ=os.environ, flags=flags)
-
-
-def _flag(path: str) -> str:
-    return SHORT_FLAGS.get(path) or "--" + path.replace(".", "-").replace("_", "-")
 
 
 def positive(text: str) -> float:

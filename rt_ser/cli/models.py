@@ -72,8 +72,9 @@ def card(manifest: Manifest, fault: ModelError | None) -> Iterator[str]:
     yield from entry("labels", [", ".join(manifest.labels)])
     window_s = recipe.window_samples / RATE_HZ
     yield from entry("features", [f"{recipe.name}, window {window_s:.2f} s"])
-    yield from entry("figures", [figure(name, of) for name, of in manifest.metrics.items()])
-    yield from entry("data", [figure(str(of.get("name", "?")), of) for of in manifest.data])
+    yield from entry("figures", list(figures("", manifest.metrics)))
+    named = {str(of.get("name", "?")): without_name(of) for of in manifest.data}
+    yield from entry("data", list(figures("", named)))
     yield from entry("file", [f"{manifest.path} ({'DAMAGED' if fault else 'checksum right'})"])
 
 
@@ -83,13 +84,20 @@ def entry(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield f"  {title if number == 0 else '':{MARGIN}}{line}"
 
 
-def figure(name: str, values: object) -> str:
-    """Write one named entry of a manifest's free-form parts on a line."""
-    if not isinstance(values, Mapping):
-        return f"{name}: {values}"
+def figures(path: str, values: Mapping[str, object]) -> Iterator[str]:
+    """Write a manifest's free-form tree, a line for every mapping in it that holds values."""
     told = [
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in values.items()
-        if key != "name" and not isinstance(value, (Mapping, list))
+        if not isinstance(value, (Mapping, list))
     ]
-    return f"{name}: {', '.join(told)}"
+    if told:
+        yield f"{path}: {', '.join(told)}" if path else ", ".join(told)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from figures(f"{path} {key}".strip(), value)
+
+
+def without_name(values: Mapping[str, object]) -> dict[str, object]:
+    """Return all entries but the name, which stands before them."""
+    return {key: value for key, value in values.items() if key != "name"}
