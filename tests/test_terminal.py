@@ -96,6 +96,14 @@ def test_every_state_has_its_words(one: Estimate | None, text: str) -> None:
     assert headline(view(estimate=one, moments=()), UNICODE, 60).plain.rstrip() == text
 
 
+def test_old_audio_is_not_shown_as_the_present() -> None:
+    lines = screen(view(audio_age_s=1.6), 60, 20)
+    assert "○ no audio" in lines[1]
+    assert "stale: no fresh audio" in lines[2]
+    assert not any(line.startswith(UNICODE.pointer) for line in lines)
+    assert "audio age 1600 ms" in "\n".join(lines)
+
+
 def test_silence_recalls_what_was_heard_last() -> None:
     quiet = view(estimate=estimate("", 0.0, state=State.SILENCE))
     text = headline(quiet, UNICODE, 60).plain.rstrip()

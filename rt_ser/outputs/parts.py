@@ -49,11 +49,11 @@ def header(view: View, look: Look, width: int) -> Text:
 def level_line(view: View, look: Look, width: int) -> Text:
     """Level meter with the noise floor marked in it, the level in dBFS, and the lamp."""
     meter = view.meter
-    lamp = (
-        Text(f"{look.lamp_on} speech", f"bold {GOOD}")
-        if meter.is_speech
-        else Text(f"{look.lamp_off} no speech", FAINT)
-    )
+    lamp = Text(f"{look.lamp_off} no speech", FAINT)
+    if view.is_stale:
+        lamp = Text(f"{look.lamp_off} no audio", f"bold {CAUTION}")
+    elif meter.is_speech:
+        lamp = Text(f"{look.lamp_on} speech", f"bold {GOOD}")
     is_silent = meter.level_dbfs <= SILENT_DBFS
     level = f"{'silent':>10}" if is_silent else f"{meter.level_dbfs:5.0f} dBFS"
     room = width - 7 - 12 - 2 - LAMP_CELLS
@@ -94,10 +94,10 @@ def level_scale(look: Look, width: int) -> Text:
 def headline(view: View, look: Look, width: int) -> Text:
     """Write the current label with its confidence, or why there is none."""
     estimate = view.estimate
-    if estimate is None or (estimate.state is State.WARMING_UP):
-        return fit(Text("warming up: waiting for enough speech", FAINT), width, look)
-    if estimate.state is State.STALE:
+    if view.is_stale:
         return fit(Text("stale: no fresh audio", f"bold {CAUTION}"), width, look)
+    if estimate is None or estimate.state is State.WARMING_UP:
+        return fit(Text("warming up: waiting for enough speech", FAINT), width, look)
     line = Text()
     if estimate.state is State.SILENCE:
         line.append("silence", STRONG)
@@ -130,14 +130,15 @@ def emotion_bars(view: View, look: Look, width: int) -> list[Text]:
     """One line a class: its letter, name, rolling probability as a bar and in per cent."""
     estimate = view.estimate
     known = dict(zip(estimate.labels, estimate.probs, strict=True)) if estimate else {}
-    is_now = estimate is not None and estimate.state in (State.SPEECH, State.UNSURE)
+    is_judged = estimate is not None and estimate.state in (State.SPEECH, State.UNSURE)
+    is_now = is_judged and not view.is_stale
     named = letters(view.labels)
     name_cells = max((len(label) for label in view.labels), default=0)
     room = max(width - name_cells - 12, 0)
     lines = []
     for label in view.labels:
         prob = float(known.get(label, 0.0))
-        is_top = estimate is not None and label == estimate.label
+        is_top = is_now and estimate is not None and label == estimate.label
         tint = colour(label, view.labels) if is_now else FAINT
         line = Text.assemble(
             (f"{look.pointer if is_top else ' '} ", tint),

@@ -13,6 +13,9 @@ COVER_S = 0.5
 """How far back one estimate speaks for: two default hops, so that one lost estimate
 leaves no hole in the timeline and a pause does."""
 
+STALE_S = 1.5
+"""Age of the newest audio beyond which nothing is shown as being so now."""
+
 
 class Feed(Protocol):
     """What a running stream lets others look at, at any moment and without waiting."""
@@ -67,6 +70,12 @@ class View:
     def position_s(self) -> float:
         """Audio time of the newest frame in seconds."""
         return self.meter.position / RATE_HZ
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the newest audio is too old to be shown as the present."""
+        said_so = self.estimate is not None and self.estimate.state is State.STALE
+        return said_so or (self.audio_age_s is not None and self.audio_age_s > STALE_S)
 
 
 class History:
