@@ -13,8 +13,6 @@ from rt_ser.config import allowed_text, declarations
 from rt_ser.errors import RtSerError
 
 if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
-
     from rt_ser.settings_file import Loaded
 
 SHORT_FLAGS = {
@@ -43,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError instead of printing the usage."""
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:
         """Print the help; a reader that leaves early, as a pager does, is no fault."""
         if file is not None:
             super().print_help(file)
