@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rt_ser.audio.source import ClosedSource, EndOfStream, SourceBase, SourceCounters
-from rt_ser.types import F32, RATE_HZ, AudioChunk, LogMel, Prediction, freeze
+from rt_ser.manifest import Manifest
+from rt_ser.recipes import recipe_named
+from rt_ser.types import F32, AudioChunk, LogMel, Prediction, freeze
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
@@ -139,14 +140,15 @@ class CollectingSink:
         self.is_closed = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeManifest:
-    """What a pipeline asks of a model's manifest."""
-
-    name: str = "fake"
-    labels: tuple[str, ...] = LABELS
-    recipe: str = "logmel64-v1"
-    window_samples: int = 2 * RATE_HZ
+FAKE_MANIFEST = Manifest(
+    name="fake",
+    labels=LABELS,
+    recipe=recipe_named("logmel64-v1"),
+    temperature=1.0,
+    sha256="",
+    licence="none: there are no weights",
+)
+"""What :class:`FakeClassifier` says of itself."""
 
 
 class FakeClassifier:
@@ -154,8 +156,8 @@ class FakeClassifier:
 
     Parameters
     ----------
-    manifest : optional
-        A real manifest, or a :class:`FakeManifest`.
+    manifest : Manifest
+        Its labels and feature recipe are kept to.
     says : iterable of str, optional
         Labels to answer with, one a call, the last one for ever. Without it the
         answer depends on every value of the features, so that a pipeline that
@@ -165,9 +167,13 @@ class FakeClassifier:
     """
 
     def __init__(
-        self, *, manifest: Any = None, says: Iterable[str] = (), speech_prob: float = 1.0
+        self,
+        *,
+        manifest: Manifest = FAKE_MANIFEST,
+        says: Iterable[str] = (),
+        speech_prob: float = 1.0,
     ) -> None:
-        self.manifest = FakeManifest() if manifest is None else manifest
+        self.manifest = manifest
         self.seen: list[LogMel] = []
         self._says = tuple(says)
         self._speech_prob = speech_prob

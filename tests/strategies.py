@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rt_ser.types import F32
+from rt_ser.audio.source import EndOfStream
+from rt_ser.testing import ScriptedSource
+from rt_ser.types import F32, AudioChunk
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000)
 
@@ -57,3 +59,24 @@ def pcm_arrays(dtype: type[np.generic]) -> st.SearchStrategy[np.ndarray]:
     options = {} if np.issubdtype(dtype, np.integer) else {"allow_nan": False}
     elements = arrays.from_dtype(np.dtype(dtype), **options)
     return shapes.flatmap(lambda shape: arrays.arrays(dtype, shape, elements=elements))
+
+
+def gaps(length: int, *, most: int = 4) -> st.SearchStrategy[dict[int, int]]:
+    """Losses at random places: position in ``length`` samples -> samples lost just before it."""
+    return st.dictionaries(st.integers(0, length - 1), st.integers(1, 20_000), max_size=most)
+
+
+def scripted(
+    samples: F32, sizes: list[int], lost: dict[int, int] | None = None
+) -> list[AudioChunk]:
+    """Cut samples into chunks of the given sizes, repeated, with losses between them."""
+    source = ScriptedSource(samples, sizes, gaps=lost)
+    source.open()
+    chunks = []
+    while True:
+        try:
+            chunk = source.read(0.0)
+        except EndOfStream:
+            return chunks
+        assert chunk is not None
+        chunks.append(chunk)
