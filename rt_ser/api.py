@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 
 from rt_ser.audio.convert import Chunker, Converter
 from rt_ser.audio.limited import LimitedSource
+from rt_ser.audio.pcm import first_not_finite, to_float32
 from rt_ser.audio.source import AudioSource
-from rt_ser.config import Settings
+from rt_ser.config import Settings, shown
+from rt_ser.errors import InputError
 from rt_ser.model import Classifier, TfliteClassifier
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
-from rt_ser.types import RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
+from rt_ser.types import F32, RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
 
 
 class Analyzer:
@@ -89,7 +91,7 @@ class Analyzer:
             If the shape, the type or a value (NaN, infinity) is not allowed. Nothing of
             ``samples`` is then taken in.
         """
-        return self._take(self._chunker.push(np.asarray(samples)))
+        return self._take(self._chunker.push(_frames(samples)))
 
     def flush(self) -> list[Estimate]:
         """Close what is open, as at the end of a recording or of a turn."""
@@ -111,6 +113,20 @@ class Analyzer:
     def _new_chunker(self) -> Chunker:
         rate_hz, channels, channel = self._layout
         return Chunker(Converter(rate_hz, channels, channel=channel))
+
+
+def _frames(samples: ArrayLike) -> F32:
+    """Return samples as float32, or raise InputError; their shape is the converter's matter."""
+    try:
+        given = np.asarray(samples)
+    except ValueError as error:
+        raise InputError(f"samples make no array ({error}): give (n,) or (n, channels)") from None
+    if not given.ndim:
+        raise InputError(f"samples={shown(samples)} is no array: give (n,) or (n, channels)")
+    frames = to_float32(given)
+    if (bad := first_not_finite(frames)) is not None:
+        raise InputError(f"sample {bad} is {frames[bad]}: samples must be finite, in [-1, 1]")
+    return frames
 
 
 def listen(

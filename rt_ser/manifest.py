@@ -61,7 +61,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(
             f"{path}: {error.args[0]} is missing from the manifest: export the model again"
         ) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path}: {error}: export the model again") from None
 
 
@@ -75,7 +75,8 @@ def _read_tree(path: Path) -> dict[str, Any]:
             f"{path}: {error.strerror or error}: a model needs its manifest (.yaml) beside it; "
             "see rt-ser models"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: an impossible date or a huge number; RecursionError: brackets within brackets
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = str(getattr(error, "problem", None) or "not YAML text")
         raise ModelError(f"{path}: {problem}: export the model again") from None
     if not isinstance(tree, dict):
@@ -107,7 +108,9 @@ def _manifest(tree: dict[str, Any], path: Path) -> Manifest:
     )
 
 
-def _recipe(features: dict[str, Any]) -> Recipe:
+def _recipe(features: Any) -> Recipe:
+    if not isinstance(features, dict):
+        raise ValueError(f"features={features!r} must be a mapping of keys to values")
     recipe = recipe_named(str(features["name"]))
     if features != recipe.parameters():
         wrong = {key for key, value in recipe.parameters().items() if features.get(key) != value}

@@ -9,7 +9,17 @@ from rt_ser.estimates import Estimator
 from rt_ser.features import LogMelStream
 from rt_ser.framing import Framer
 from rt_ser.model import Classifier
-from rt_ser.types import AudioChunk, Estimate, Frame, Meter, Segment, State, StreamStats, Summary
+from rt_ser.types import (
+    FRAME_SAMPLES,
+    AudioChunk,
+    Estimate,
+    Frame,
+    Meter,
+    Segment,
+    State,
+    StreamStats,
+    Summary,
+)
 from rt_ser.vad import LOOKBACK_SAMPLES, VoiceActivity
 
 
@@ -35,12 +45,13 @@ class _Ledger:
         self.gated += max(0, upto - self.decided_to)
         self.decided_to = max(self.decided_to, upto)
 
-    def drop(self, frame: Frame) -> None:
-        """Book the samples lost just before a frame."""
-        self.gate(frame.start - frame.gap)
-        self.dropped += frame.gap
+    def lose(self, chunk: AudioChunk) -> None:
+        """Book the samples lost just before a chunk; what lies undecided before was gated."""
+        self.gate(chunk.start - chunk.gap)
+        self.captured += chunk.gap
+        self.dropped += chunk.gap
         self.gaps += 1
-        self.decided_to = frame.start
+        self.decided_to = chunk.start
 
 
 class Pipeline:
@@ -64,10 +75,12 @@ class Pipeline:
         recipe = manifest.recipe
         self.labels = tuple(manifest.labels)
         self._framer = Framer()
-        self._features = LogMelStream(recipe)
         self._activity = VoiceActivity(
             self._settings.vad, self._settings.estimate, window_samples=recipe.window_samples
         )
+        # An utterance's last window is judged when the hangover after it is over.
+        hangover_rows = self._activity.timing.hangover * FRAME_SAMPLES // recipe.hop_samples
+        self._features = LogMelStream(recipe, keep_frames=recipe.window_frames + hangover_rows)
         self._estimator = Estimator(self.labels, self._settings.estimate)
         self.reset()
 
@@ -111,8 +124,11 @@ class Pipeline:
 
         There is one for every judged window and one for every change of state.
         """
-        self._ledger.captured += chunk.gap + len(chunk.samples)
         estimates: list[Estimate] = []
+        if chunk.gap:
+            estimates += self._close()
+            self._ledger.lose(chunk)
+        self._ledger.captured += len(chunk.samples)
         for frame in self._framer.push(chunk):
             estimates += self._take(frame)
         return estimates
@@ -120,11 +136,13 @@ class Pipeline:
     def flush(self) -> list[Estimate]:
         """Close the open utterance, as at the end of a recording, and return what that gives.
 
-        What follows, if anything, is treated as after a gap.
+        What follows, if anything, is heard as after a gap: nothing spans the two.
         """
         estimates = self._close()
         self._framer.flush()
         self._ledger.gate(self._framer.position)
+        self._activity.restart()
+        self._features.reset(self._framer.position)
         return estimates
 
     def summary(self) -> Summary:
@@ -132,21 +150,16 @@ class Pipeline:
         return self._estimator.summary(self._ledger.captured, self.stats)
 
     def _take(self, frame: Frame) -> list[Estimate]:
-        estimates: list[Estimate] = []
-        if frame.gap:
-            estimates += self._close()
-            self._ledger.drop(frame)
         self._features.push(frame)
         segment = self._activity.push(frame)
-        if segment is not None:
-            estimates += self._judge(segment)
+        estimates = [] if segment is None else self._judge(segment)
         if self._activity.opened_at is None:
             self._ledger.gate(frame.stop - LOOKBACK_SAMPLES)
         return estimates + self._follow_state()
 
     def _close(self) -> list[Estimate]:
         segment = self._activity.flush()
-        estimates = self._judge(segment) if segment is not None else []
+        estimates = [] if segment is None else self._judge(segment)
         return estimates + self._follow_state()
 
     def _judge(self, segment: Segment) -> list[Estimate]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 import numpy as np
 import webrtcvad
@@ -87,7 +88,8 @@ class VoiceActivity:
         self.phase = Phase.QUIET
         self._recent: deque[tuple[Frame, float, bool]] = deque(maxlen=ONSET_SPAN)
         self._earliest: int | None = None
-        self._speech_flags: deque[bool] = deque(maxlen=self.timing.window)
+        # A closing utterance hands its hangover back and still needs a whole window.
+        self._speech_flags: deque[bool] = deque(maxlen=self.timing.window + self.timing.hangover)
         self._verdict: bool | None = None
 
     @property
@@ -216,8 +218,8 @@ class VoiceActivity:
             self.vetoed += 1
             self._verdict = False
             return None
-        flags = self._speech_flags
         start = max(self._start, stop - self.timing.window * FRAME_SAMPLES)
+        flags = islice(reversed(self._speech_flags), (stop - start) // FRAME_SAMPLES)
         fresh, self._new_speech = self._new_speech, 0
         self._verdict = True
         self.speech_samples += fresh * FRAME_SAMPLES

@@ -154,8 +154,9 @@ class Chunker:
 
         ``captured_at`` is monotonic seconds of the last frame.
         """
+        samples = self._converter.push(frames)
         self._native += len(frames)
-        return self._chunk(self._converter.push(frames), captured_at)
+        return self._chunk(samples, captured_at)
 
     def lose(self, frames: int) -> AudioChunk | None:
         """Note native frames lost here; return the tail of the audio before, if any."""
