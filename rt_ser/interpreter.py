@@ -16,7 +16,7 @@ RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorf
 _REMEDY = "install one with: pip install ai-edge-litert (or, on 32-bit ARM, tflite-runtime)"
 
 
-def open_interpreter(content: bytes, *, threads: int = 1) -> Any:
+def open_interpreter(content: bytes, *, threads: int = 1, name: str = "the model") -> Any:
     """Return an interpreter of a model with its tensors allocated.
 
     Parameters
@@ -25,6 +25,8 @@ def open_interpreter(content: bytes, *, threads: int = 1) -> Any:
         The ``.tflite`` file.
     threads : int
         Inference threads.
+    name : str
+        What messages call it.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def open_interpreter(content: bytes, *, threads: int = 1) -> Any:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "unknown fault"
-        raise ModelError(f"the model cannot be run ({first}): export it again") from None
+        raise ModelError(f"{name} cannot be run ({first}): export it again") from None
     return interpreter
 
 

@@ -69,7 +69,9 @@ class TfliteClassifier:
 
     def __init__(self, manifest: Manifest, *, threads: int = 1) -> None:
         self.manifest = manifest
-        self._interpreter = open_interpreter(read_model(manifest), threads=threads)
+        self._interpreter = open_interpreter(
+            read_model(manifest), threads=threads, name=str(manifest.path)
+        )
         self._input = self._check_input()
         self._emotion, self._speech = self._find_outputs()
 
