@@ -8,11 +8,12 @@ end and not on how often they are judged, and it forgets across a pause by itsel
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from rt_ser.config import EstimateSettings
+from rt_ser.stream_events import Loudest, Utterance
 from rt_ser.types import (
     F32,
     RATE_HZ,
@@ -24,6 +25,7 @@ from rt_ser.types import (
     Summary,
     freeze,
 )
+from rt_ser.utterances import Running, Total, between
 
 CIRCUMPLEX_DEGREES = {
     "happy": 7.8,
@@ -53,16 +55,6 @@ def circumplex(labels: tuple[str, ...]) -> F32:
     return points
 
 
-@dataclass(slots=True)
-class _Utterance:
-    """Running totals of one utterance."""
-
-    number: int
-    weighted: F32
-    weight: float = 0.0
-    speech_samples: int = 0
-
-
 class Estimator:
     """Keeps the rolling estimate and the totals of one stream."""
 
@@ -77,8 +69,9 @@ class Estimator:
         self._rolling = np.zeros(len(self.labels), np.float32)
         self._window = freeze(np.zeros(len(self.labels), np.float32))
         self._last_stop: int | None = None
-        self._current: _Utterance | None = None
-        self._closed: list[tuple[F32, int]] = []
+        self._current: Running | None = None
+        self._before: Utterance | None = None
+        self._total = Total(np.zeros(len(self.labels)))
 
     def judge(self, prediction: Prediction, segment: Segment, *, level_dbfs: float) -> Estimate:
         """Take a window of speech into account and return the new estimate."""
@@ -116,24 +109,45 @@ class Estimator:
             inference_ms=None,
         )
 
+    def close(self, span: tuple[int, int], *, decided: int, loudest: Loudest) -> Utterance | None:
+        """End the utterance and return it as a whole; None where no window of it was judged.
+
+        Parameters
+        ----------
+        span : tuple of int
+            Its first sample and its end.
+        decided : int
+            The sample at which the end was known.
+        loudest : Loudest
+            Its loudest moment.
+        """
+        running, self._current = self._current, None
+        if running is None or not running.weight:
+            return None
+        self._total = self._total.with_one_more(running)
+        utterance = running.whole(
+            span, decided=decided, loudest=loudest, point=self._point(running.mean)
+        )
+        if self._before is not None:
+            utterance = replace(utterance, change=between(self._before, utterance))
+        self._before = utterance
+        return utterance
+
     def summary(self, duration_samples: int, stats: StreamStats) -> Summary:
         """Total up the stream: utterances weighted by their speech."""
-        closed = [*self._closed, *self._totals(self._current)]
-        speech = sum(samples for _, samples in closed)
-        probs = np.zeros(len(self.labels), np.float32)
-        for mean, samples in closed:
-            probs += mean * np.float32(samples / max(1, speech))
+        total = self._total.with_one_more(self._current)
+        probs = total.probs
         valence, arousal = self._point(probs)
         return Summary(
             labels=self.labels,
-            label=self.labels[int(probs.argmax())] if speech else "",
+            label=self.labels[int(probs.argmax())] if total.speech_samples else "",
             probs=freeze(probs),
             confidence=float(probs.max()),
             valence=valence,
             arousal=arousal,
             duration_samples=duration_samples,
-            speech_samples=speech,
-            utterances=len(closed),
+            speech_samples=total.speech_samples,
+            utterances=total.utterances,
             stats=stats,
         )
 
@@ -147,21 +161,10 @@ class Estimator:
         self._last_stop = prediction.stop
 
     def _add(self, prediction: Prediction, segment: Segment) -> None:
-        """Weigh the window by the speech in it: short early windows know less."""
         if self._current is None or self._current.number != segment.utterance:
-            self._closed += self._totals(self._current)
-            zeros = np.zeros(len(self.labels), np.float32)
-            self._current = _Utterance(number=segment.utterance, weighted=zeros)
-        current = self._current
-        current.weighted = current.weighted + prediction.probs * np.float32(segment.speech_samples)
-        current.weight += segment.speech_samples
-        current.speech_samples += segment.new_speech_samples
-
-    @staticmethod
-    def _totals(utterance: _Utterance | None) -> list[tuple[F32, int]]:
-        if utterance is None or not utterance.weight:
-            return []
-        return [(utterance.weighted / np.float32(utterance.weight), utterance.speech_samples)]
+            self._total = self._total.with_one_more(self._current)
+            self._current = Running(segment.utterance, self.labels)
+        self._current.add(prediction, segment, self._point(prediction.probs))
 
     def _point(self, probs: F32) -> tuple[float, float]:
         """Return the expectation of valence and arousal under ``probs``."""

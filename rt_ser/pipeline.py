@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from rt_ser.config import Settings
 from rt_ser.estimates import Estimator
 from rt_ser.features import LogMelStream
 from rt_ser.framing import Framer
+from rt_ser.ledger import Ledger
 from rt_ser.model import Classifier
+from rt_ser.mute import HOLD_OFF_S, Mute
+from rt_ser.stream_events import Gap, StreamEvent, Tally
 from rt_ser.types import (
     FRAME_SAMPLES,
+    RATE_HZ,
     AudioChunk,
     Estimate,
     Frame,
@@ -22,36 +26,8 @@ from rt_ser.types import (
 )
 from rt_ser.vad import LOOKBACK_SAMPLES, VoiceActivity
 
-
-@dataclass(slots=True)
-class _Ledger:
-    """Every sample that came in is judged, gated, dropped, or pending; see StreamStats."""
-
-    captured: int = 0
-    judged: int = 0
-    gated: int = 0
-    dropped: int = 0
-    gaps: int = 0
-    decided_to: int = 0
-
-    def judge(self, start: int, stop: int) -> None:
-        """Book a judged window; what lies undecided before it was gated."""
-        self.gate(start)
-        self.judged += max(0, stop - max(start, self.decided_to))
-        self.decided_to = max(self.decided_to, stop)
-
-    def gate(self, upto: int) -> None:
-        """Book everything undecided before ``upto`` as gated."""
-        self.gated += max(0, upto - self.decided_to)
-        self.decided_to = max(self.decided_to, upto)
-
-    def lose(self, chunk: AudioChunk) -> None:
-        """Book the samples lost just before a chunk; what lies undecided before was gated."""
-        self.gate(chunk.start - chunk.gap)
-        self.captured += chunk.gap
-        self.dropped += chunk.gap
-        self.gaps += 1
-        self.decided_to = chunk.start
+TALLY_SAMPLES = 10 * RATE_HZ
+"""Audio time between two tallies of the counters."""
 
 
 class Pipeline:
@@ -90,7 +66,10 @@ class Pipeline:
         self._features.reset(0)
         self._activity.reset()
         self._estimator.reset()
-        self._ledger = _Ledger()
+        self._ledger = Ledger()
+        self._mute = Mute()
+        self._ignored = 0
+        self._next_tally = TALLY_SAMPLES
         self._said = State.SILENCE
         self._windows = self._vetoed = 0
         self._max_inference_ms = 0.0
@@ -103,14 +82,145 @@ class Pipeline:
     @property
     def stats(self) -> StreamStats:
         """The counters up to now."""
+        return self._stats_at(self._ledger.captured)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether what is fed next is not listened to; the hold-off counts as muted."""
+        return self._mute.is_on
+
+    def mute(self) -> None:
+        """Stop listening from the next chunk on, as while an agent speaks itself.
+
+        Speech that is open is closed and judged as it stands. Muted samples are counted as
+        gated, and time goes on. Any thread may call this.
+        """
+        self._mute.begin()
+
+    def unmute(self, *, hold_off_s: float = HOLD_OFF_S) -> None:
+        """Listen again after ``hold_off_s`` more seconds of audio, in which an echo dies away.
+
+        What comes then is heard as after a gap. Any thread may call this.
+        """
+        self._mute.end(round(hold_off_s * RATE_HZ))
+
+    def feed(self, chunk: AudioChunk) -> list[Estimate]:
+        """Take the next chunk and return the estimates that it gives rise to, if any.
+
+        There is one for every judged window and one for every change of state.
+        """
+        return only_estimates(self.feed_events(chunk))
+
+    def flush(self) -> list[Estimate]:
+        """Close the open utterance, as at the end of a recording, and return what that gives.
+
+        What follows, if anything, is heard as after a gap: nothing spans the two.
+        """
+        return only_estimates(self.flush_events())
+
+    def feed_events(self, chunk: AudioChunk) -> list[StreamEvent]:
+        """Take the next chunk and return all that there is to tell, in order.
+
+        Besides the estimates: every utterance as a whole when it has ended, every gap,
+        and the counters every ten seconds of audio.
+        """
+        events: list[StreamEvent] = []
+        if chunk.gap:
+            events += self._close()
+            self._ledger.lose(chunk)
+            events.append(Gap(start=chunk.start - chunk.gap, stop=chunk.start))
+        self._ledger.captured += len(chunk.samples)
+        muted = self._mute.take(len(chunk.samples))
+        if muted:
+            events += self._ignore(chunk.start, muted)
+        if muted < len(chunk.samples) or not muted:
+            for frame in self._framer.push(self._heard(chunk, muted)):
+                events += self._take(frame)
+        return events
+
+    def flush_events(self) -> list[StreamEvent]:
+        """Close the open utterance like :meth:`flush` and return all that there is to tell."""
+        events = self._close()
+        self._framer.flush()
+        self._ledger.gate(self._framer.position)
+        self._activity.restart()
+        self._features.reset(self._framer.position)
+        return events
+
+    def summary(self) -> Summary:
+        """Return the stream in total up to now."""
+        return self._estimator.summary(self._ledger.captured, self.stats)
+
+    def _take(self, frame: Frame) -> list[StreamEvent]:
+        was_open = self._activity.opened_at is not None
+        self._features.push(frame)
+        segment = self._activity.push(frame)
+        events = [] if segment is None else self._judge(segment)
+        if self._activity.opened_at is None:
+            self._ledger.gate(frame.stop - LOOKBACK_SAMPLES)
+            events += self._end() if was_open else []
+        return events + self._follow_state() + self._count(frame.stop)
+
+    def _close(self) -> list[StreamEvent]:
+        """Close the open utterance and say that there is none now."""
+        return self._close_utterance() + self._follow_state()
+
+    def _close_utterance(self) -> list[StreamEvent]:
+        if self._activity.opened_at is None:
+            return []
+        segment = self._activity.flush()
+        return ([] if segment is None else self._judge(segment)) + self._end()
+
+    def _end(self) -> list[StreamEvent]:
+        """Tell the utterance that has just closed as a whole."""
+        utterance = self._estimator.close(
+            self._activity.span,
+            decided=self._activity.meter.position,
+            loudest=self._activity.loudest,
+        )
+        return [] if utterance is None else [utterance]
+
+    def _ignore(self, start: int, samples: int) -> list[StreamEvent]:
+        """Let muted samples pass: they are counted, and nothing hears them."""
+        events: list[StreamEvent] = []
+        if not self._ignored:
+            events += self._close_utterance()
+            self._framer.flush()
+            self._activity.restart()
+        self._ignored += samples
+        self._ledger.muted += samples
+        self._ledger.gate(start + samples)
+        self._activity.meter = Meter(position=start + samples)
+        if self._said is not State.MUTED:
+            events.append(self._remark(State.MUTED))
+        return events + self._count(start + samples)
+
+    def _heard(self, chunk: AudioChunk, muted: int) -> AudioChunk:
+        """Return what follows the muted samples of a chunk, marked as after a gap."""
+        if not self._ignored:
+            return chunk
+        ignored, self._ignored = self._ignored, 0
+        return AudioChunk(
+            samples=chunk.samples[muted:], start=chunk.start + muted, gap=chunk.gap + ignored
+        )
+
+    def _count(self, position: int) -> list[StreamEvent]:
+        """Tell the counters when it is time; they do not depend on how chunks are cut."""
+        if position < self._next_tally:
+            return []
+        self._next_tally += TALLY_SAMPLES * (1 + (position - self._next_tally) // TALLY_SAMPLES)
+        pending = max(0, position - self._ledger.decided_to)
+        return [Tally(stop=position, stats=self._stats_at(self._ledger.settled + pending))]
+
+    def _stats_at(self, captured: int) -> StreamStats:
         ledger = self._ledger
-        settled = ledger.judged + ledger.gated + ledger.dropped
         return StreamStats(
-            captured_samples=ledger.captured,
+            captured_samples=captured,
             judged_samples=ledger.judged,
             gated_samples=ledger.gated,
-            pending_samples=ledger.captured - settled,
+            pending_samples=captured - ledger.settled,
             dropped_samples=ledger.dropped,
+            muted_samples=ledger.muted,
             speech_samples=self._activity.speech_samples,
             gaps=ledger.gaps,
             windows=self._windows,
@@ -119,50 +229,7 @@ class Pipeline:
             max_inference_ms=self._max_inference_ms,
         )
 
-    def feed(self, chunk: AudioChunk) -> list[Estimate]:
-        """Take the next chunk and return the estimates that it gives rise to, if any.
-
-        There is one for every judged window and one for every change of state.
-        """
-        estimates: list[Estimate] = []
-        if chunk.gap:
-            estimates += self._close()
-            self._ledger.lose(chunk)
-        self._ledger.captured += len(chunk.samples)
-        for frame in self._framer.push(chunk):
-            estimates += self._take(frame)
-        return estimates
-
-    def flush(self) -> list[Estimate]:
-        """Close the open utterance, as at the end of a recording, and return what that gives.
-
-        What follows, if anything, is heard as after a gap: nothing spans the two.
-        """
-        estimates = self._close()
-        self._framer.flush()
-        self._ledger.gate(self._framer.position)
-        self._activity.restart()
-        self._features.reset(self._framer.position)
-        return estimates
-
-    def summary(self) -> Summary:
-        """Return the stream in total up to now."""
-        return self._estimator.summary(self._ledger.captured, self.stats)
-
-    def _take(self, frame: Frame) -> list[Estimate]:
-        self._features.push(frame)
-        segment = self._activity.push(frame)
-        estimates = [] if segment is None else self._judge(segment)
-        if self._activity.opened_at is None:
-            self._ledger.gate(frame.stop - LOOKBACK_SAMPLES)
-        return estimates + self._follow_state()
-
-    def _close(self) -> list[Estimate]:
-        segment = self._activity.flush()
-        estimates = [] if segment is None else self._judge(segment)
-        return estimates + self._follow_state()
-
-    def _judge(self, segment: Segment) -> list[Estimate]:
+    def _judge(self, segment: Segment) -> list[StreamEvent]:
         """Ask the model, unless what it hears is no speech to it either."""
         prediction = self._classifier.predict(self._features.window(segment))
         self._windows += 1
@@ -177,7 +244,7 @@ class Pipeline:
         self._said = estimate.state
         return [estimate]
 
-    def _follow_state(self) -> list[Estimate]:
+    def _follow_state(self) -> list[StreamEvent]:
         """Say so once where the state is no longer the last one told."""
         activity = self._activity
         if activity.is_warming_up:
@@ -186,15 +253,19 @@ class Pipeline:
             return []
         else:
             state = State.SILENCE
-        if state is self._said:
-            return []
+        return [] if state is self._said else [self._remark(state)]
+
+    def _remark(self, state: State) -> Estimate:
         self._said = state
-        meter = activity.meter
-        return [
-            self._estimator.remark(
-                state,
-                stop=meter.position,
-                utterance=max(0, activity.utterances - 1),
-                level_dbfs=meter.level_dbfs,
-            )
-        ]
+        meter = self._activity.meter
+        return self._estimator.remark(
+            state,
+            stop=meter.position,
+            utterance=max(0, self._activity.utterances - 1),
+            level_dbfs=meter.level_dbfs,
+        )
+
+
+def only_estimates(events: Iterable[StreamEvent]) -> list[Estimate]:
+    """Return the estimates among what a stream tells."""
+    return [event for event in events if isinstance(event, Estimate)]

@@ -29,6 +29,7 @@ class State(StrEnum):
     ``warming_up``: too little speech heard yet to judge. ``silence``: no speech.
     ``speech``: a judged window of speech. ``unsure``: speech, but no class is
     confident enough. ``stale``: the newest audio is too old to be the present.
+    ``muted``: told not to listen, as while an agent speaks itself.
     """
 
     WARMING_UP = "warming_up"
@@ -36,6 +37,7 @@ class State(StrEnum):
     SPEECH = "speech"
     UNSURE = "unsure"
     STALE = "stale"
+    MUTED = "muted"
 
 
 def freeze(values: F32) -> F32:
@@ -188,7 +190,8 @@ class StreamStats:
     At every moment ``captured_samples = judged_samples + gated_samples +
     pending_samples + dropped_samples``: judged ones lay in a window that the
     model saw, gated ones never did, pending ones are undecided yet, dropped ones
-    were lost before the pipeline could see them.
+    were lost before the pipeline could see them. ``muted_samples`` says how many of the
+    gated ones came while the stream was muted.
     """
 
     captured_samples: int = 0
@@ -202,6 +205,7 @@ class StreamStats:
     windows: int = 0
     utterances: int = 0
     vetoed_windows: int = 0
+    muted_samples: int = 0
     skipped_estimates: int = 0
     max_inference_ms: float = 0.0
 

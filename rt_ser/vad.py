@@ -16,9 +16,10 @@ from itertools import islice
 import numpy as np
 import webrtcvad
 
-from rt_ser.acoustics import level_dbfs
+from rt_ser.acoustics import SILENCE_DBFS, level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
 from rt_ser.evidence import Evidence, LevelTracker
+from rt_ser.stream_events import Loudest
 from rt_ser.types import FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
 
 ONSET_SPAN = 5
@@ -91,11 +92,18 @@ class VoiceActivity:
         # A closing utterance hands its hangover back and still needs a whole window.
         self._speech_flags: deque[bool] = deque(maxlen=self.timing.window + self.timing.hangover)
         self._verdict: bool | None = None
+        self._start = 0
+        self.loudest = Loudest(stop=0, level_dbfs=SILENCE_DBFS)
 
     @property
     def opened_at(self) -> int | None:
         """First sample of the open utterance, ``None`` while there is none."""
         return None if self.phase is Phase.QUIET else self._start
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First sample and end of the newest utterance, which is closed; margins included."""
+        return self._start, self._earliest or 0
 
     @property
     def is_warming_up(self) -> bool:
@@ -171,6 +179,8 @@ class VoiceActivity:
             self._speech_flags.append(flag)
             if flag:
                 self._evidence.push(frame.samples, level)
+        frame, level = max(spoken, key=lambda pair: pair[1])
+        self.loudest = Loudest(stop=frame.stop, level_dbfs=level)
         self._last_speech_stop = spoken[-1][0].stop
         self._stop = self._recent[-1][0].stop
         self._new_speech = len(spoken)
@@ -187,6 +197,8 @@ class VoiceActivity:
         self._since_judged += 1
         if speech:
             self._evidence.push(frame.samples, level)
+            if level > self.loudest.level_dbfs:
+                self.loudest = Loudest(stop=frame.stop, level_dbfs=level)
             self._last_speech_stop = frame.stop
             self._new_speech += 1
             self._silent = 0
