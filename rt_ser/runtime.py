@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from rt_ser.audio.source import AudioSource, ClosedSource, EndOfStream
+from rt_ser.event_queue import POLL_S, EventQueue
+from rt_ser.mute import HOLD_OFF_S
+from rt_ser.stream_events import StreamEvent, Tally, Utterance
 from rt_ser.types import RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
-
-POLL_S: Final = 0.1
-"""Longest time for which any wait goes without looking whether it should end."""
 
 STOP_S: Final = 1.0
 """How long ``stop`` waits for the worker."""
@@ -33,11 +32,17 @@ class StreamPipeline(Protocol):
     @property
     def stats(self) -> StreamStats: ...  # noqa: D102
 
-    def feed(self, chunk: AudioChunk) -> list[Estimate]:
+    def feed_events(self, chunk: AudioChunk) -> Sequence[StreamEvent]:
         """Take in a chunk."""
 
-    def flush(self) -> list[Estimate]:
+    def flush_events(self) -> Sequence[StreamEvent]:
         """Close what is open."""
+
+    def mute(self) -> None:
+        """Listen no more."""
+
+    def unmute(self, *, hold_off_s: float) -> None:
+        """Listen again after some seconds."""
 
     def summary(self) -> Summary:
         """Sum up the stream."""
@@ -47,9 +52,11 @@ class StreamRunner:
     """Runs a source through a pipeline and hands out the estimates.
 
     A context manager and an iterator of :class:`~rt_ser.types.Estimate` for one
-    consuming thread. ``latest``, ``meter``, ``stats`` and ``audio_age_s`` may be read
-    from any thread and never wait for the worker. What goes wrong in the worker is
-    raised in the consumer, once the estimates made before it have been taken.
+    consuming thread; :meth:`events` gives utterances, gaps and counters too. ``latest``,
+    ``meter``, ``stats`` and ``audio_age_s`` may be read, and ``mute``, ``unmute`` and
+    ``stop`` called, from any thread; none of them waits for the worker but ``stop``. What
+    goes wrong in the worker is raised in the consumer, once what was made before it has
+    been taken.
 
     Parameters
     ----------
@@ -58,26 +65,19 @@ class StreamRunner:
     pipeline : StreamPipeline
         The worker's alone while the stream runs.
     max_queue : int
-        Estimates that may lie untaken, at least 1.
+        Estimates and other events that may lie untaken, at least 1.
     """
 
     def __init__(
         self, source: AudioSource, pipeline: StreamPipeline, *, max_queue: int = 256
     ) -> None:
-        if max_queue < 1:
-            raise ValueError(f"max_queue={max_queue} must be at least 1")
         self.source = source
         self._pipeline = pipeline
-        self._max_queue = max_queue
-        self._queue: deque[Estimate] = deque()
-        self._changed = threading.Condition()
+        self._queue = EventQueue(max_queue, waits=not source.is_live)
         self._pipeline_lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._discarding = False
-        self._done = False
         self._error: BaseException | None = None
-        self._skipped = 0
         self._latest: Estimate | None = None
         self._meter = pipeline.meter
         self._stats = pipeline.stats
@@ -109,13 +109,21 @@ class StreamRunner:
     @property
     def is_running(self) -> bool:
         """Whether the worker is at work."""
-        return self._thread is not None and not self._done
+        return self._thread is not None and not self._queue.is_finished
 
     def summary(self) -> Summary:
         """Return the stream in total, up to now or to its end."""
         with self._pipeline_lock:
             summary = self._pipeline.summary()
         return replace(summary, stats=self._with_counters(summary.stats))
+
+    def mute(self) -> None:
+        """Stop listening, as while an agent speaks itself; any thread may ask for it."""
+        self._pipeline.mute()
+
+    def unmute(self, *, hold_off_s: float = HOLD_OFF_S) -> None:
+        """Listen again after ``hold_off_s`` more seconds of audio; any thread may ask for it."""
+        self._pipeline.unmute(hold_off_s=hold_off_s)
 
     def start(self) -> None:
         """Open the source and start the worker; raises what ``source.open`` raises."""
@@ -129,6 +137,7 @@ class StreamRunner:
     def request_stop(self) -> None:
         """Ask the worker to end; takes no lock, so a signal handler may call it."""
         self._stopping = True
+        self._queue.release()
 
     def stop(self) -> None:
         """End the stream within a second: open speech is judged, the source closed.
@@ -136,10 +145,8 @@ class StreamRunner:
         Estimates not taken yet stay available to the iterator.
         """
         self.request_stop()
-        with self._changed:
-            self._changed.notify_all()
         if self._thread is None:
-            self._done = True
+            self._queue.finish()
         elif self._thread is not threading.current_thread():
             self._thread.join(STOP_S)
 
@@ -149,16 +156,8 @@ class StreamRunner:
         From here on estimates are not kept, so a replay never waits for a consumer.
         Raises what went wrong in the worker.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._changed:
-            self._discarding = True
-            self._queue.clear()
-            self._changed.notify_all()
-            while not self._done:
-                left_s = POLL_S if deadline is None else deadline - time.monotonic()
-                if left_s <= 0:
-                    return False
-                self._changed.wait(min(POLL_S, left_s))
+        if not self._queue.drain(timeout_s):
+            return False
         self._raise_error()
         return True
 
@@ -184,27 +183,31 @@ class StreamRunner:
 
     def __next__(self) -> Estimate:
         """Wait for the next estimate; the iteration ends with the stream."""
-        with self._changed:
-            while not self._queue and not self._done:
-                # A bound on each wait: on Windows Ctrl-C does not interrupt one.
-                self._changed.wait(POLL_S)
-            if self._queue:
-                estimate = self._queue.popleft()
-                self._changed.notify_all()
-                return estimate
-        self._raise_error()
+        for event in self.events():
+            if isinstance(event, Estimate):
+                return event
         raise StopIteration
+
+    def events(self) -> Iterator[StreamEvent]:
+        """Yield all that the stream tells, in order, until it ends.
+
+        An event is given once, whichever way it is asked for: whoever wants more than the
+        estimates takes everything from here.
+        """
+        while (event := self._queue.take()) is not None:
+            yield event
+        self._raise_error()
 
     def _run(self) -> None:
         try:
             for chunk in self._chunks():
                 with self._pipeline_lock:
-                    estimates = self._pipeline.feed(chunk)
+                    events = self._pipeline.feed_events(chunk)
                 self._newest = chunk
-                self._publish(estimates)
+                self._publish(events)
             with self._pipeline_lock:
-                estimates = self._pipeline.flush()
-            self._publish(estimates)
+                events = self._pipeline.flush_events()
+            self._publish(events)
         except BaseException as error:
             self._error = self._error or error
         finally:
@@ -227,50 +230,41 @@ class StreamRunner:
         except Exception as error:
             self._error = error
 
-    def _publish(self, estimates: Iterable[Estimate]) -> None:
+    def _publish(self, events: Iterable[StreamEvent]) -> None:
         self._meter = self._pipeline.meter
         self._stats = self._pipeline.stats
-        for estimate in estimates:
-            self._deliver(self._with_age(estimate))
-
-    def _deliver(self, estimate: Estimate) -> None:
-        """Queue an estimate: live by dropping the oldest, in a replay by waiting for room."""
-        with self._changed:
-            self._latest = estimate
-            if self.source.is_live and len(self._queue) >= self._max_queue:
-                self._queue.popleft()
-                self._skipped += 1
-            while self._must_wait():
-                self._changed.wait(POLL_S)
-            if not self._discarding:
-                self._queue.append(estimate)
-            self._changed.notify_all()
-
-    def _must_wait(self) -> bool:
-        # Once stopping, the last few estimates may exceed the bound: nobody makes room.
-        is_full = len(self._queue) >= self._max_queue
-        return is_full and not self._stopping and not self._discarding
+        for event in map(self._completed, events):
+            if isinstance(event, Estimate):
+                self._latest = event
+            self._queue.put(event)
 
     def _finish(self) -> None:
         try:
             self.source.close()
         except Exception as error:
             self._error = self._error or error
-        with self._changed:
-            self._done = True
-            self._changed.notify_all()
+        self._queue.finish()
 
-    def _with_age(self, estimate: Estimate) -> Estimate:
-        """Fill in how old the estimate's newest sample is, where that can be known."""
+    def _completed(self, event: StreamEvent) -> StreamEvent:
+        """Fill in what only a stream at work can know: ages, and the source's counters."""
+        if isinstance(event, Estimate):
+            return replace(event, age_ms=self._age_ms(event.stop))
+        if isinstance(event, Utterance):
+            return replace(event, age_ms=self._age_ms(event.decided))
+        if isinstance(event, Tally):
+            return replace(event, stats=self._with_counters(event.stats))
+        return event
+
+    def _age_ms(self, position: int) -> float | None:
+        """Return how old a sample is, where that can be known."""
         age_s = self.audio_age_s
         if age_s is None or self._newest is None:
-            return estimate
-        behind_s = (self._newest.stop - estimate.stop) / RATE_HZ
-        return replace(estimate, age_ms=1000 * (age_s + behind_s))
+            return None
+        return 1000 * (age_s + (self._newest.stop - position) / RATE_HZ)
 
     def _with_counters(self, stats: StreamStats) -> StreamStats:
         return replace(
-            stats, overflows=self.source.counters.overflows, skipped_estimates=self._skipped
+            stats, overflows=self.source.counters.overflows, skipped_estimates=self._queue.skipped
         )
 
     def _raise_error(self) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVEL_0 = {
     "types", "errors", "config", "data", "quiet",
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
-    "ledger", "mute", "stream_events", "utterances",
+    "event_queue", "ledger", "mute", "stream_events", "utterances",
 }  # fmt: skip
 STAGES = {"framing", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
