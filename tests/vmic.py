@@ -17,12 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
 import pytest
-
-from rt_ser.types import I16
+import soundfile
+from numpy.typing import NDArray
 
 _PROGRAMS = ("pulseaudio", "pactl", "pacat", "parec")
 _START_S = 15.0
@@ -73,12 +72,13 @@ class VirtualMicrophone:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+            # Last to be undone: PortAudio then finds what was there before.
+            stack.callback(renew_portaudio)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vmic")))
             stack.enter_context(_environment(folder))
             self._start_server(folder, stack)
             self._keep_awake(stack)
             self._wait_until_it_records()
-            stack.callback(renew_portaudio)
             renew_portaudio()
             self._stack = stack.pop_all()
         return self
@@ -91,20 +91,19 @@ class VirtualMicrophone:
     ) -> None:
         self._stack.close()
 
-    def play(self, samples: I16, *, wait: bool = True) -> subprocess.Popen[bytes]:
-        """Play int16 samples, shape (n,) or (n, channels), into the microphone."""
-        # From a file: a pipe would hold the caller up until most of it had been played.
-        with tempfile.TemporaryFile() as audio:
-            audio.write(np.ascontiguousarray(samples).tobytes())
-            audio.seek(0)
-            player = subprocess.Popen(
-                ["pacat", "--playback", f"--device={self.sink}", "--latency-msec=200",
-                 *self.layout],
-                stdin=audio,
-            )  # fmt: skip
-        if wait:
-            player.wait(timeout=60)
-        return player
+    def play(self, samples: NDArray[Any]) -> float:
+        """Start to play samples, shape (n,) or (n, channels); return how many seconds.
+
+        The server plays them from its own memory: a player of ours would be starved on
+        a busy machine, and the server would put silence in.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/played.wav"
+            subtype = {"float32": "FLOAT", "int16": "PCM_16"}[samples.dtype.name]
+            soundfile.write(path, samples, self.rate_hz, subtype=subtype)
+            self.control("upload-sample", path, "played")
+        self.control("play-sample", "played", self.sink)
+        return len(samples) / self.rate_hz
 
     def control(self, *arguments: str) -> str:
         """Run pactl and return what it prints."""
@@ -113,13 +112,14 @@ class VirtualMicrophone:
         )
         return done.stdout.strip()
 
-    def suspend(self) -> None:
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
         """Make the microphone hang: callbacks stop and nothing else happens."""
         self.control("suspend-source", self.source, "1")
-
-    def resume(self) -> None:
-        """End what ``suspend`` began."""
-        self.control("suspend-source", self.source, "0")
+        try:
+            yield
+        finally:
+            self.control("suspend-source", self.source, "0")
 
     def kill_server(self) -> None:
         """Let the sound server die."""
@@ -168,7 +168,7 @@ class VirtualMicrophone:
         )
         assert recorder.stdout is not None
         with contextlib.closing(recorder.stdout):
-            recorder.stdout.read(2 * self.channels * self.rate_hz // 2)
+            recorder.stdout.read(self.channels * self.rate_hz // 2)
             _end(recorder)
 
 
@@ -218,9 +218,9 @@ def _log(folder: Path) -> str:
     return logs[0].read_text(encoding="utf-8", errors="replace")[-2000:] if logs else "no log"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def virtual_microphone() -> Iterator[VirtualMicrophone]:
-    """A 16 kHz mono 16-bit microphone, or a skip that says what is missing."""
+    """A 16 kHz mono 16-bit microphone for a module, or a skip that says what is missing."""
     reason = missing()
     if reason is not None:
         pytest.skip(reason)

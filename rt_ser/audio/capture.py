@@ -61,6 +61,7 @@ class Capture:
         self._stamp = (0, self.last_callback)
         self._next_adc_s = 0.0
         self._stream: Any = None
+        self._closing = threading.Lock()
 
     def start(self) -> None:
         """Open the device and start recording; raises DeviceError."""
@@ -78,11 +79,16 @@ class Capture:
             self._stream.start()
 
     def abort(self) -> None:
-        """End the stream at once: ``stop`` would wait for ever on a stalled device."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+        """End the stream at once: ``stop`` would wait for ever on a stalled device.
+
+        Returns when it has ended, whichever thread is ending it: PortAudio hangs when it
+        is terminated meanwhile.
+        """
+        with self._closing:
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.abort(ignore_errors=True)
+                stream.close(ignore_errors=True)
 
     def captured_at(self, position: int) -> float:
         """Return monotonic seconds at which the frame before ``position`` was captured."""

@@ -1,0 +1,160 @@
+"""Finding the microphone that a person means, and saying what to do without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rt_ser.audio.devices import InputDevice, choose, list_inputs, load_sounddevice, portaudio
+from rt_ser.audio.soundserver import ServerSource, parse_source
+from rt_ser.errors import DeviceError
+from tests.vmic import VirtualMicrophone, missing
+from tests.vmic import virtual_microphone as virtual_microphone
+
+needs_portaudio = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+def device(index: int, name: str, hostapi: str = "MME", **options: object) -> InputDevice:
+    """An input device with what matters to choosing."""
+    values = {"rate_hz": 48_000, "channels": 2, "is_default": False, **options}
+    return InputDevice(index=index, name=name, hostapi=hostapi, **values)  # type: ignore[arg-type]
+
+
+INPUTS = [
+    device(0, "Line In"),
+    device(2, "USB Microphone"),
+    device(3, "Array Microphone", is_default=True),
+    device(7, "USB Microphone", "WASAPI"),
+    device(8, "USB Microphone Pro", "WASAPI"),
+    device(9, "Headset A", "WASAPI"),
+    device(11, "Headset B", "WASAPI"),
+    device(12, "pulse", "ALSA", server_source="alsa_input.usb-Blue_Yeti"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "index"),
+    [
+        (None, 3),
+        ("", 3),
+        (7, 7),
+        ("7", 7),
+        (" 0 ", 0),
+        ("line", 0),
+        ("microphone", 3),  # the default among several
+        ("usb microphone", 2),  # an exact name, in the default's audio system
+        ("usb", 2),
+        ("Microphone Pro", 8),
+        ("headset b", 11),
+        ("blue_yeti", 12),
+    ],
+)
+def test_choosing(spec: str | int | None, index: int) -> None:
+    assert choose(INPUTS, spec).index == index
+
+
+@pytest.mark.parametrize(
+    ("inputs", "spec", "message"),
+    [
+        (
+            [],
+            None,
+            "no input device found: plug in a microphone, check that the sound server runs and "
+            "that you may use it (on Linux: group audio), then see rt-ser devices",
+        ),
+        (
+            INPUTS[:2],
+            5,
+            "no input device has index 5: 0, 2 do; see rt-ser devices",
+        ),
+        (
+            INPUTS[:2],
+            "webcam",
+            "no input device is called 'webcam': 'Line In', 'USB Microphone' are there; "
+            "see rt-ser devices",
+        ),
+        (
+            INPUTS,
+            "headset",
+            "several input devices match 'headset': 9 'Headset A', 11 'Headset B'; give the index",
+        ),
+    ],
+)
+def test_choosing_in_vain(inputs: list[InputDevice], spec: str | int | None, message: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        choose(inputs, spec)
+    assert str(caught.value) == message
+
+
+def test_without_a_default_the_first_is_taken() -> None:
+    assert choose(INPUTS[:2], None).index == 0
+
+
+def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(DeviceError, match="install it with pip install sounddevice"):
+        load_sounddevice()
+
+
+def test_a_missing_library_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sounddevice does without libportaudio2: the import raises OSError."""
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    with pytest.raises(DeviceError, match="sudo apt-get install libportaudio2"):
+        list_inputs()
+
+
+@needs_portaudio
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (-9985, "it is busy: end the program that holds it"),
+        (-9996, "it is not there any more"),
+        (-1, "Error opening InputStream: oh [PaErrorCode -1]"),
+    ],
+)
+def test_what_portaudio_refuses_is_translated(number: int, reason: str) -> None:
+    with pytest.raises(DeviceError) as caught, portaudio("input device 'x'") as sounddevice:
+        raise sounddevice.PortAudioError("Error opening InputStream: oh", number)
+    assert str(caught.value) == f"cannot use input device 'x': {reason}; see rt-ser devices"
+
+
+def test_importing_the_audio_package_loads_no_portaudio() -> None:
+    code = (
+        "import sys, rt_ser.audio.microphone, rt_ser.audio.devices, rt_ser.runtime\n"
+        "print('sounddevice' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "False"
+
+
+SOURCES = (
+    "0\tvspk.monitor\tmodule-null-sink.c\ts16le 1ch 16000Hz\tRUNNING\n"
+    "1\talsa_input.usb\tmodule-alsa-card.c\ts24le 2ch 48000Hz\tSUSPENDED\n"
+    "garbage\n"
+)
+
+
+def test_a_sound_servers_list_is_understood() -> None:
+    assert parse_source(SOURCES, "alsa_input.usb") == ServerSource("alsa_input.usb", 48_000, 2)
+    assert parse_source(SOURCES, "gone") is None
+    assert parse_source("", "") is None
+
+
+def test_the_microphones_own_layout_is_listed(virtual_microphone: VirtualMicrophone) -> None:
+    inputs = list_inputs()
+    assert {entry.name for entry in inputs} >= {"pulse", "default"}
+    default = next(entry for entry in inputs if entry.is_default)
+    assert (default.rate_hz, default.channels) == (16_000, 1)
+    assert default.server_source == virtual_microphone.source
+    assert default.label == "default (vmic)"

@@ -1,0 +1,269 @@
+"""The microphone: bit for bit what was played, every loss in its place, no end unnoticed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rt_ser.audio.capture import Capture, Doorbell
+from rt_ser.audio.devices import InputDevice
+from rt_ser.audio.microphone import MicrophoneSource
+from rt_ser.audio.source import ClosedSource
+from rt_ser.errors import DeviceError
+from rt_ser.types import F32, I16, RATE_HZ, AudioChunk
+from tests import strategies as some
+from tests.vmic import VirtualMicrophone, missing
+from tests.vmic import virtual_microphone as virtual_microphone
+
+needs_microphone = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+def record(source: MicrophoneSource, seconds: float) -> list[AudioChunk]:
+    """Read an open source for a while."""
+    chunks = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        chunk = source.read(0.1)
+        if chunk is not None:
+            chunks.append(chunk)
+    return chunks
+
+
+def record_playing(
+    microphone: VirtualMicrophone, samples: I16, *, channel: str = "first"
+) -> list[AudioChunk]:
+    """Play into the microphone and record all of it, with silence before and after."""
+    with MicrophoneSource(channel=channel) as source:
+        chunks = record(source, microphone.play(samples) + 1.0)
+        assert source.counters.dropped_samples == source.counters.overflows == 0
+    return chunks
+
+
+def joined(chunks: list[AudioChunk]) -> F32:
+    """Join chunks, having checked that nothing is missing."""
+    position = 0
+    for chunk in chunks:
+        assert (chunk.start, chunk.gap) == (position, 0)
+        position = chunk.stop
+    return np.concatenate([chunk.samples for chunk in chunks])
+
+
+def read_until_it_fails(source: MicrophoneSource) -> float:
+    """Return how many seconds it took until DeviceError."""
+    started = time.monotonic()
+    with pytest.raises(DeviceError) as caught:
+        record(source, 6.0)
+    assert str(caught.value).endswith("see rt-ser devices")
+    return time.monotonic() - started
+
+
+def loud_noise(seconds: float) -> I16:
+    """Noise without a nought in it, so that its two ends are found in a recording."""
+    samples = np.random.default_rng(5).integers(1, 20_000, round(seconds * RATE_HZ))
+    return (samples * np.random.default_rng(6).choice([-1, 1], len(samples))).astype(np.int16)
+
+
+def test_a_16_khz_recording_comes_back_bit_for_bit(virtual_microphone: VirtualMicrophone) -> None:
+    samples = loud_noise(2.0)
+    chunks = record_playing(virtual_microphone, samples)
+    heard = joined(chunks)
+    sounding = np.flatnonzero(heard)
+    assert len(sounding) == len(samples)
+    expected = samples.astype(np.float32) / np.float32(32_768)
+    assert heard[sounding[0] : sounding[-1] + 1].tobytes() == expected.tobytes()
+    assert {len(chunk.samples) for chunk in chunks} == {480}
+
+
+def test_capture_times_follow_the_samples(virtual_microphone: VirtualMicrophone) -> None:
+    with MicrophoneSource() as source:
+        assert source.name == "default (vmic)"
+        chunks = record(source, 1.0)
+        age_s = time.monotonic() - (chunks[-1].captured_at or 0.0)
+    assert 0.0 <= age_s < 0.2
+    origins = [(chunk.captured_at or 0.0) - chunk.stop / RATE_HZ for chunk in chunks]
+    assert np.ptp(origins) < 0.06
+
+
+@needs_microphone
+@pytest.mark.parametrize(("channel", "levels"), [("first", (0.4, 0.0)), ("mix", (0.2, 0.2))])
+def test_a_48_khz_stereo_microphone(channel: str, levels: tuple[float, float]) -> None:
+    """Left holds one tone and right another: which of them is heard tells the channel."""
+    seconds = np.arange(48_000) / 48_000
+    tones_hz = (500, 3_000)
+    frames = np.stack([0.4 * np.sin(2 * np.pi * hertz * seconds) for hertz in tones_hz], axis=1)
+    with VirtualMicrophone(rate_hz=48_000, channels=2) as microphone:
+        chunks = record_playing(microphone, (frames * 32_767).astype(np.int16), channel=channel)
+    heard = joined(chunks)
+    first = np.flatnonzero(np.abs(heard) > 0.05)[0]
+    middle = heard[first + 2_000 : first + 2_000 + RATE_HZ // 2]
+    spectrum = 2 * np.abs(np.fft.rfft(middle)) / len(middle)
+    bins = [hertz * len(middle) // RATE_HZ for hertz in tones_hz]
+    assert spectrum[bins] == pytest.approx(levels, abs=0.002)
+
+
+@needs_microphone
+def test_values_that_are_no_numbers_become_silence() -> None:
+    with VirtualMicrophone(sample_format="float32le") as microphone:
+        samples = np.full(RATE_HZ // 2, 0.25, dtype=np.float32)
+        samples[1_000:1_200] = np.nan
+        with MicrophoneSource() as source:
+            heard = joined(record(source, microphone.play(samples) + 1.0))
+            replaced = source.counters.replaced_frames
+    assert np.isfinite(heard).all()
+    assert replaced == 200
+    assert np.count_nonzero(heard) == len(samples) - 200
+
+
+def test_a_microphone_that_hangs_is_noticed(virtual_microphone: VirtualMicrophone) -> None:
+    with MicrophoneSource() as source:
+        record(source, 0.3)
+        with virtual_microphone.hanging():
+            assert read_until_it_fails(source) < 1.5
+        started = time.monotonic()
+    assert time.monotonic() - started < 0.5
+    with MicrophoneSource() as source:
+        assert record(source, 0.5)
+
+
+@needs_microphone
+def test_a_sound_server_that_dies_is_noticed() -> None:
+    with VirtualMicrophone() as microphone, MicrophoneSource() as source:
+        record(source, 0.3)
+        microphone.kill_server()
+        assert read_until_it_fails(source) < 0.5
+
+
+def test_a_late_reader_skips_to_fresh_audio(virtual_microphone: VirtualMicrophone) -> None:
+    with MicrophoneSource(max_age_s=0.5) as source:
+        first = record(source, 0.3)
+        time.sleep(1.0)
+        late = record(source, 0.3)
+        counters = source.counters
+    assert late[0].start == first[-1].stop + late[0].gap
+    assert 0.9 < late[0].gap / RATE_HZ < 1.1
+    assert (late[0].captured_at or 0.0) - (first[-1].captured_at or 0.0) > 0.9
+    assert counters.dropped_samples == late[0].gap
+    assert counters.gaps == 1
+    assert all(chunk.gap == 0 for chunk in late[1:])
+
+
+def test_a_full_ring_drops_the_newest_and_says_where(
+    virtual_microphone: VirtualMicrophone,
+) -> None:
+    with MicrophoneSource(ring_s=0.5, max_age_s=60.0) as source:
+        record(source, 0.3)
+        time.sleep(1.0)
+        chunks = record(source, 0.5)
+        dropped = source.counters.dropped_samples
+    gaps = [chunk.gap for chunk in chunks if chunk.gap]
+    assert len(gaps) == source.counters.gaps == 1
+    assert gaps == [dropped]
+    assert 0.3 < dropped / RATE_HZ < 0.7
+    assert all(
+        after.start == before.stop + after.gap
+        for before, after in pairwise(chunks)
+    )
+
+
+def test_closing_wakes_a_waiting_reader(virtual_microphone: VirtualMicrophone) -> None:
+    source = MicrophoneSource(block_ms=200)
+    source.open()
+    with virtual_microphone.hanging():
+        record(source, 0.3)
+        threading.Timer(0.1, source.close).start()
+        started = time.monotonic()
+        with pytest.raises(ClosedSource):
+            source.read(5.0)
+        assert time.monotonic() - started < 0.9
+        source.close()
+
+
+def test_a_microphone_can_be_opened_again(virtual_microphone: VirtualMicrophone) -> None:
+    source = MicrophoneSource("pulse")
+    for _ in range(2):
+        with source:
+            assert record(source, 0.3)[0].start == 0
+        with pytest.raises(ClosedSource):
+            source.read(0.1)
+
+
+def test_an_unknown_name_is_refused(virtual_microphone: VirtualMicrophone) -> None:
+    with pytest.raises(DeviceError, match="no input device is called 'webcam': 'pulse \\(vmic\\)'"):
+        MicrophoneSource("webcam").open()
+
+
+def test_reading_before_opening_is_refused() -> None:
+    source = MicrophoneSource("pulse")
+    with pytest.raises(ClosedSource, match="pulse: not open"):
+        source.read(0.1)
+    source.close()
+
+
+DEVICE = InputDevice(
+    index=0, name="test", hostapi="ALSA", rate_hz=48_000, channels=2, is_default=True
+)
+BLOCK = 480
+
+
+def deliver(
+    capture: Capture, number: int, *, overflow: bool = False, late_frames: int = 0
+) -> None:
+    """Hand a capture the block that PortAudio would, ``number`` blocks into the stream."""
+    adc_s = 50.0 + (number * BLOCK + late_frames) / DEVICE.rate_hz
+    timing = SimpleNamespace(inputBufferAdcTime=adc_s, currentTime=adc_s + 0.03)
+    status = SimpleNamespace(input_overflow=overflow)
+    capture.take(some.noise(BLOCK, 2, seed=number), BLOCK, timing, status)
+
+
+def test_an_overflow_is_a_loss_of_what_the_converters_clock_jumped() -> None:
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    deliver(capture, 0)
+    deliver(capture, 1, overflow=True, late_frames=777)
+    assert capture.overflows == 1
+    assert capture.ring.read(BLOCK).lost == 0
+    assert capture.ring.read(BLOCK).lost == 777
+
+
+@pytest.mark.parametrize(("jump", "lost"), [(0, 1), (-50_000, 1), (10**9, 48_000)])
+def test_an_overflow_without_a_sensible_clock_still_is_a_loss(jump: int, lost: int) -> None:
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    deliver(capture, 0)
+    deliver(capture, 1, overflow=True, late_frames=jump)
+    capture.ring.read(BLOCK)
+    assert capture.ring.read(BLOCK).lost == lost
+
+
+def test_the_moment_of_capture_allows_for_the_drivers_lag() -> None:
+    """PortAudio says that the block's first frame is 30 ms old: its last one is 20 ms old."""
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    deliver(capture, 0)
+    assert time.monotonic() - capture.captured_at(BLOCK) == pytest.approx(0.020, abs=0.005)
+    assert capture.captured_at(BLOCK) - capture.captured_at(0) == pytest.approx(0.010)
+
+
+def test_the_callback_is_quick() -> None:
+    """It shares the interpreter with everything else: a few microseconds are its budget."""
+    capture = Capture(DEVICE, block_ms=10, ring_s=30.0)
+    times_s = []
+    for number in range(2_000):
+        started = time.perf_counter()
+        deliver(capture, number)
+        times_s.append(time.perf_counter() - started)
+    assert np.median(times_s) < 500e-6
+
+
+def test_a_doorbell_rung_before_or_during_the_wait_is_heard_once() -> None:
+    bell = Doorbell()
+    bell.ring()
+    bell.ring()
+    assert bell.wait(0.0)
+    assert not bell.wait(0.01)
+    threading.Timer(0.05, bell.ring).start()
+    started = time.monotonic()
+    assert bell.wait(2.0)
+    assert time.monotonic() - started < 1.0
