@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from hypothesis import settings
 
 from rt_ser.data import DEMO_CUES, DEMO_RECORDING
 from rt_ser.types import F32, RATE_HZ
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2026
+
+# A loaded machine, or the first call of a library, is no fault of the code under test.
+settings.register_profile("rt-ser", deadline=None, print_blob=True)
+settings.load_profile("rt-ser")
 
 
 def _corpora() -> Path | None:
