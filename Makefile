@@ -44,8 +44,9 @@ bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
 screenshot: $(VENV)/.core ## draw docs/screenshot.svg with the real program
 	$(BIN)/python docs/make_screenshot.py
 
-docs: $(VENV)/.core ## write docs/cli.md from the program's own options
+docs: $(VENV)/.core ## write docs/cli.md and docs/events.md from the program itself
 	$(BIN)/python docs/make_cli_reference.py
+	$(BIN)/python docs/make_event_reference.py
 
 recording: $(VENV)/.core ## make the bundled recording anew (needs espeak-ng)
 	$(BIN)/python docs/make_demo_recording.py

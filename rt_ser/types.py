@@ -137,7 +137,8 @@ class Estimate:
     most probable class of ``probs`` and ``confidence`` its probability; while
     nobody speaks, or too little was said yet, they are an empty string and 0, so that
     silence is never given an emotion. ``valence`` and ``arousal`` lie in
-    [-1, 1]. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
+    [-1, 1]. ``reason`` says why the state is what it is, where that is not for what was
+    heard. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
     stream and play no part in the signal path.
     """
 
@@ -158,6 +159,7 @@ class Estimate:
     speech_samples: int = 0
     age_ms: float | None = None
     inference_ms: float | None = None
+    reason: str = ""
 
     @property
     def start_s(self) -> float:

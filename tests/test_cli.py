@@ -97,7 +97,7 @@ def test_records_on_standard_output_are_alone_there(recording: Path, tmp_path: P
     assert told(done) == []
     lines = events(done.stdout)
     assert [line["seq"] for line in lines] == list(range(len(lines)))
-    assert {line["type"] for line in lines[:-1]} == {"estimate"}
+    assert {line["type"] for line in lines[:-1]} == {"estimate", "state", "utterance"}
     assert {line["stream"] for line in lines} == {"talk.wav"}
     summary = lines[-1]
     assert summary["type"] == "summary"
@@ -106,7 +106,7 @@ def test_records_on_standard_output_are_alone_there(recording: Path, tmp_path: P
     assert 2.0 < summary["speech_s"] < 8.0
     assert sum(summary["probs"].values()) == pytest.approx(1.0, abs=1e-5)
     assert summary["label"] == max(summary["probs"], key=summary["probs"].get)
-    assert any(line["final"] for line in lines[:-1])
+    assert any(line.get("final") for line in lines)
 
 
 def test_neither_speed_nor_block_size_nor_pipe_changes_a_byte(
@@ -143,7 +143,7 @@ def test_several_files_have_a_summary_each_and_a_bad_one_does_not_stop_the_rest(
     assert first == second
     with (tmp_path / "out.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == len(lines) - 2
+    assert len(rows) > 20
     assert [float(row["stop_s"]) for row in rows] == [
         line["stop_s"] for line in lines if line["type"] == "estimate"
     ]

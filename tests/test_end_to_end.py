@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 ROOT = Path(__file__).resolve().parents[1]
 SPOKEN_S = 10
-OF_THE_CLOCK = {"stream", "age_ms", "inference_ms"}
+OF_THE_CLOCK = {"stream", "time", "monotonic_s", "age_ms", "inference_ms"}
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:

@@ -14,15 +14,16 @@ import pytest
 from rt_ser.errors import OutputError
 from rt_ser.outputs.csv import CsvSink
 from rt_ser.outputs.csv import line as csv_line
-from rt_ser.outputs.events import estimate_columns, estimate_event
+from rt_ser.outputs.events import EventStream, estimate_columns
 from rt_ser.outputs.jsonl import JsonlSink
 from rt_ser.outputs.sink import Event, LineWriter, PipeClosed
-from rt_ser.testing import LABELS
+from rt_ser.testing import FAKE_MANIFEST, LABELS
 from tests.views import estimate
 
 
 def event(seq: int = 0, stream: str = "talk.wav") -> Event:
-    return estimate_event(estimate(), stream=stream, seq=seq, live=False)
+    (_, told) = EventStream(stream, FAKE_MANIFEST, live=False).of(estimate())
+    return {**told, "seq": seq}
 
 
 def test_each_event_is_a_line_that_is_in_the_file_at_once(tmp_path: Path) -> None:

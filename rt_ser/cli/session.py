@@ -16,7 +16,7 @@ from rt_ser.cli.outputs import open_sinks, uses_stdout
 from rt_ser.config import Settings
 from rt_ser.model import Classifier, TfliteClassifier
 from rt_ser.outputs.display import Display, NoDisplay
-from rt_ser.outputs.events import estimate_event, summary_event
+from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.look import look_for
 from rt_ser.outputs.plain import PlainDisplay
 from rt_ser.outputs.sink import STDOUT, Event, LineWriter
@@ -25,7 +25,7 @@ from rt_ser.outputs.totals import summary_lines
 from rt_ser.outputs.view import History, Monitor
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
-from rt_ser.types import Summary
+from rt_ser.types import Estimate, Summary
 
 
 class Session:
@@ -84,28 +84,29 @@ class Session:
             display = self._display(runner, name)
             stack.callback(display.stop)
             display.start()
-            seq = self._forward(runner, display, name)
+            events = EventStream(name, self._classifier.manifest, live=self.live)
+            self._forward(runner, display, events)
         summary = runner.summary()
-        self._conclude(summary, name=name, seq=seq, file=file)
+        self._write(events.end(summary, file=file))
+        self._show(summary, name)
         for note in source.notes:
             tell(f"note: {note}")
         return summary
 
-    def _forward(self, runner: StreamRunner, display: Display, name: str) -> int:
-        """Hand every estimate to the screen and the outputs; return how many there were."""
-        seq = 0
-        for estimate in runner:
-            display.show(estimate)
-            self._write(estimate_event(estimate, stream=name, seq=seq, live=self.live))
-            seq += 1
-        return seq
+    def _forward(self, runner: StreamRunner, display: Display, events: EventStream) -> None:
+        """Hand all that the stream tells to the screen and the outputs."""
+        for told in runner.events():
+            if isinstance(told, Estimate):
+                display.show(told)
+            for event in events.of(told):
+                self._write(event)
 
     def _write(self, event: Event) -> None:
         for sink in self._sinks:
             sink.write(event)
 
-    def _conclude(self, summary: Summary, *, name: str, seq: int, file: str | None) -> None:
-        self._write(summary_event(summary, stream=name, seq=seq, live=self.live, file=file))
+    def _show(self, summary: Summary, name: str) -> None:
+        """Show a person the totals."""
         if self._is_silent:
             return
         lines = summary_lines(summary, source=name, look=self._look)

@@ -1,107 +1,89 @@
-"""Estimates and summaries as plain JSON values: one schema for every output.
+"""A stream's estimates, utterances and totals as plain JSON values, numbered in order.
 
 A replay's events hold nothing that depends on the machine or the moment, so the same
 audio gives the same bytes at any speed. Wall-clock figures are added for a live stream
-only. Numbers are rounded here and nowhere else.
+only. What each key is says :mod:`rt_ser.outputs.kinds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
-import numpy as np
-
+from rt_ser.manifest import Manifest
+from rt_ser.outputs.kinds import ESTIMATE, GAP, STATE_CHANGE, STATS, SUMMARY, UTTERANCE
+from rt_ser.outputs.schema import HASH_DIGITS, PROBS, Context, Kind, described, keys_of
 from rt_ser.outputs.sink import Event
-from rt_ser.types import RATE_HZ, Estimate, State, StreamStats, Summary
+from rt_ser.stream_events import Gap, StreamEvent, Tally, Utterance
+from rt_ser.types import Estimate, State, Summary
 
-SCHEMA = 1
-DIGITS = 6
-
-
-def number(value: float) -> float:
-    """Round for output; -0.0 becomes 0.0."""
-    return round(float(value), DIGITS) + 0.0
+_KIND_OF = {Estimate: ESTIMATE, Utterance: UTTERANCE, Gap: GAP, Tally: STATS}
 
 
-def by_label(labels: Iterable[str], probs: Iterable[float]) -> dict[str, float]:
-    """Pair labels with their rounded probabilities."""
-    return {label: number(prob) for label, prob in zip(labels, probs, strict=True)}
-
-
-def estimate_event(estimate: Estimate, *, stream: str, seq: int, live: bool) -> Event:
-    """Describe one estimate.
+class EventStream:
+    """Turns what one stream tells into events and numbers them.
 
     Parameters
     ----------
-    estimate : Estimate
-        What the pipeline said.
     stream : str
         Which stream: a file as it was named, or a device.
-    seq : int
-        Number of the event within its stream, from 0, without holes: a reader that
-        misses a number has missed an event.
+    manifest : Manifest
+        The model's.
     live : bool
-        Whether to add ``age_ms`` and ``inference_ms``.
+        Whether wall-clock figures belong into the events.
+    clock : callable, optional
+        Gives wall-clock and monotonic seconds.
     """
-    event: dict[str, object] = {
-        "schema": SCHEMA,
-        "type": "estimate",
-        "stream": stream,
-        "seq": seq,
-        "start_sample": int(estimate.start),
-        "stop_sample": int(estimate.stop),
-        "start_s": number(estimate.start_s),
-        "stop_s": number(estimate.stop_s),
-        "utterance": int(estimate.utterance),
-        "final": bool(estimate.is_final),
-        "state": str(estimate.state),
-        "label": estimate.label,
-        "confidence": number(estimate.confidence),
-        "probs": by_label(estimate.labels, estimate.probs),
-        "window_probs": by_label(estimate.labels, estimate.window_probs),
-        "valence": number(estimate.valence),
-        "arousal": number(estimate.arousal),
-        "speech_prob": number(estimate.speech_prob),
-        "speech_s": number(estimate.speech_samples / RATE_HZ),
-        "level_dbfs": number(estimate.level_dbfs),
-    }
-    if live:
-        event["age_ms"] = _optional(estimate.age_ms)
-        event["inference_ms"] = _optional(estimate.inference_ms)
-    return event
+
+    def __init__(
+        self,
+        stream: str,
+        manifest: Manifest,
+        *,
+        live: bool,
+        clock: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
+    ) -> None:
+        self._stream = stream
+        self._model = (manifest.name, manifest.sha256[:HASH_DIGITS])
+        self._live = live
+        self._clock = clock
+        self._seq = 0
+        self._state = State.SILENCE
+
+    def of(self, value: StreamEvent) -> list[Event]:
+        """Return the events that tell ``value``: one, and before it any change of state."""
+        told = []
+        if isinstance(value, Estimate) and value.state is not self._state:
+            told.append(self._event(STATE_CHANGE, value))
+            self._state = value.state
+        return [*told, self._event(_KIND_OF[type(value)], value)]
+
+    def end(self, summary: Summary, *, file: str | None = None) -> Event:
+        """Return the stream's last event; ``file`` where it came from one."""
+        return self._event(SUMMARY, summary, file)
+
+    def _event(self, kind: Kind, value: object, file: str | None = None) -> Event:
+        wall_s, monotonic_s = self._clock() if self._live else (0.0, 0.0)
+        context = Context(
+            stream=self._stream,
+            seq=self._seq,
+            model=self._model[0],
+            model_hash=self._model[1],
+            live=self._live,
+            time=utc(wall_s),
+            monotonic_s=monotonic_s,
+            before=self._state,
+            file=file,
+        )
+        self._seq += 1
+        return described(kind, value, context)
 
 
-def summary_event(
-    summary: Summary, *, stream: str, seq: int, live: bool, file: str | None = None
-) -> Event:
-    """Describe a whole stream, the last event of it; ``file`` where it came from one."""
-    return {
-        "schema": SCHEMA,
-        "type": "summary",
-        "stream": stream,
-        "seq": seq,
-        "file": file,
-        "duration_s": number(summary.duration_samples / RATE_HZ),
-        "speech_s": number(summary.speech_samples / RATE_HZ),
-        "utterances": int(summary.utterances),
-        "label": summary.label,
-        "confidence": number(summary.confidence),
-        "probs": by_label(summary.labels, summary.probs),
-        "valence": number(summary.valence),
-        "arousal": number(summary.arousal),
-        "counters": counters(summary.stats, live=live),
-    }
-
-
-def counters(stats: StreamStats, *, live: bool) -> dict[str, int | float]:
-    """List the counters; how long inference took is told of a live stream only."""
-    values: dict[str, int | float] = asdict(stats)
-    if live:
-        values["max_inference_ms"] = number(stats.max_inference_ms)
-    else:
-        del values["max_inference_ms"]
-    return values
+def utc(wall_s: float) -> str:
+    """Write a wall-clock time as RFC 3339 has it, to the millisecond."""
+    moment = datetime.fromtimestamp(wall_s, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def flatten(event: Event) -> dict[str, object]:
@@ -116,26 +98,9 @@ def flatten(event: Event) -> dict[str, object]:
 
 
 def estimate_columns(labels: tuple[str, ...], *, live: bool) -> list[str]:
-    """Name the columns of a table of estimates, from the event that fills them."""
-    nothing = np.zeros(len(labels), np.float32)
-    blank = Estimate(
-        label="",
-        labels=labels,
-        probs=nothing,
-        window_probs=nothing,
-        confidence=0.0,
-        state=State.WARMING_UP,
-        valence=0.0,
-        arousal=0.0,
-        speech_prob=0.0,
-        start=0,
-        stop=0,
-        utterance=0,
-        is_final=False,
-        level_dbfs=-120.0,
-    )
-    return list(flatten(estimate_event(blank, stream="", seq=0, live=live)))
-
-
-def _optional(value: float | None) -> float | None:
-    return None if value is None else number(value)
+    """Name the columns of a table of estimates: the keys of :func:`flatten`'s rows."""
+    columns = []
+    for key in keys_of(ESTIMATE, live=live):
+        spread = [f"{key.name}_{label}" for label in labels]
+        columns += spread if key.schema is PROBS else [key.name]
+    return columns
