@@ -15,7 +15,7 @@ import rt_ser
 
 SHIPPED_DATA = {
     "models": {".tflite", ".yaml", ".md"},
-    "rt_ser/data": {".flac", ".yaml"},
+    "rt_ser/data": {".flac", ".yaml", ".json"},
 }
 
 
