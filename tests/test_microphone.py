@@ -83,10 +83,11 @@ def test_capture_times_follow_the_samples(virtual_microphone: VirtualMicrophone)
     with MicrophoneSource() as source:
         assert source.name == "default (vmic)"
         chunks = record(source, 1.0)
-        age_s = time.monotonic() - (chunks[-1].captured_at or 0.0)
-    assert 0.0 <= age_s < 0.2
-    origins = [(chunk.captured_at or 0.0) - chunk.stop / RATE_HZ for chunk in chunks]
-    assert np.ptp(origins) < 0.06
+        age_s = time.monotonic() - moments_s(chunks)[-1]
+    assert 0.0 <= age_s < 0.3
+    stops_s = np.array([chunk.stop / RATE_HZ for chunk in chunks])
+    # The time of day at the stream's start, as each chunk has it: of one mind but for jitter.
+    assert np.std(np.array(moments_s(chunks)) - stops_s) < 0.05
 
 
 @needs_microphone
@@ -138,18 +139,23 @@ def test_a_sound_server_that_dies_is_noticed() -> None:
         assert read_until_it_fails(source) < 0.5
 
 
+def moments_s(chunks: list[AudioChunk]) -> list[float]:
+    """When each chunk's last sample was captured."""
+    return [chunk.captured_at for chunk in chunks if chunk.captured_at is not None]
+
+
 def test_a_late_reader_skips_to_fresh_audio(virtual_microphone: VirtualMicrophone) -> None:
-    with MicrophoneSource(max_age_s=0.5) as source:
-        first = record(source, 0.3)
-        time.sleep(1.0)
-        late = record(source, 0.3)
+    with MicrophoneSource(max_age_s=1.0) as source:
+        before = record(source, 0.3)[-1]
+        time.sleep(1.5)
+        chunk = record(source, 0.1)[0]
         counters = source.counters
-    assert late[0].start == first[-1].stop + late[0].gap
-    assert 0.9 < late[0].gap / RATE_HZ < 1.1
-    assert (late[0].captured_at or 0.0) - (first[-1].captured_at or 0.0) > 0.9
-    assert counters.dropped_samples == late[0].gap
+    assert chunk.start == before.stop + chunk.gap
+    elapsed_s = moments_s([chunk])[0] - moments_s([before])[0]
+    assert elapsed_s > 1.0
+    assert (chunk.stop - before.stop) / RATE_HZ == pytest.approx(elapsed_s, abs=0.1)
+    assert counters.dropped_samples == chunk.gap
     assert counters.gaps == 1
-    assert all(chunk.gap == 0 for chunk in late[1:])
 
 
 def test_a_full_ring_drops_the_newest_and_says_where(
@@ -158,16 +164,15 @@ def test_a_full_ring_drops_the_newest_and_says_where(
     with MicrophoneSource(ring_s=0.5, max_age_s=60.0) as source:
         record(source, 0.3)
         time.sleep(1.0)
-        chunks = record(source, 0.5)
-        dropped = source.counters.dropped_samples
+        chunks = record(source, 0.7)
+        counters = source.counters
     gaps = [chunk.gap for chunk in chunks if chunk.gap]
-    assert len(gaps) == source.counters.gaps == 1
-    assert gaps == [dropped]
-    assert 0.3 < dropped / RATE_HZ < 0.7
-    assert all(
-        after.start == before.stop + after.gap
-        for before, after in pairwise(chunks)
-    )
+    assert len(gaps) == counters.gaps > 0
+    assert sum(gaps) == counters.dropped_samples > 0.3 * RATE_HZ
+    assert all(after.start == before.stop + after.gap for before, after in pairwise(chunks))
+    # The ring's half second was recorded at once; after the loss the clock agrees again.
+    elapsed_s = moments_s(chunks)[-1] - moments_s(chunks)[0]
+    assert (chunks[-1].stop - chunks[0].stop) / RATE_HZ == pytest.approx(elapsed_s, abs=0.1)
 
 
 def test_closing_wakes_a_waiting_reader(virtual_microphone: VirtualMicrophone) -> None:
