@@ -1,0 +1,162 @@
+"""Quantising: integers all through, a pinned input, little lost, and an honest temperature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test-train")
+
+import keras
+import tensorflow as tf
+
+from rt_ser.interpreter import open_interpreter
+from rt_ser.model import TfliteClassifier
+from rt_ser.recipes import RECIPES
+from rt_ser.testing import LABELS
+from rt_ser.types import F32, LogMel
+from tests import tiny_models as tiny
+from tests.train.made_up import small_corpus
+from train.augment import plain_windows
+from train.examples import labelled_examples
+from train.net import build
+from train.quantise import fit_temperature, quantisation, run_int8, save_bytes, to_int8
+from train.recipe import TrainRecipe
+
+FEATURES = RECIPES["logmel64-v1"]
+
+
+@pytest.fixture(scope="module")
+def inputs() -> F32:
+    prepared = small_corpus(4)
+    examples = labelled_examples(prepared, prepared.clips, TrainRecipe(name="test"))
+    return plain_windows(examples, FEATURES)
+
+
+@pytest.fixture(scope="module")
+def model(inputs: F32) -> Any:
+    """A network that has seen the inputs' statistics and has something to say of them."""
+    keras.utils.set_random_seed(0)
+    made = build(FEATURES, classes=len(LABELS), width=0.25, dropout=0.0)
+    look = tf.function(lambda: made(inputs[:8], training=True))
+    for _ in range(100):
+        look()
+    for name in ("emotion", "speech"):
+        head = made.get_layer(name)
+        head.set_weights([200.0 * head.get_weights()[0], head.get_weights()[1] + 0.3])
+    return made
+
+
+@pytest.fixture(scope="module")
+def content(model: Any, inputs: F32) -> bytes:
+    return to_int8(model, inputs)
+
+
+def test_every_tensor_is_an_integer(content: bytes) -> None:
+    interpreter = open_interpreter(content)
+    kinds = {details["dtype"] for details in interpreter.get_tensor_details()}
+    assert kinds <= {np.int8, np.int32, np.int64}
+    ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert {details["dtype"] for details in ends} == {np.int8}
+
+
+def test_little_is_lost(model: Any, content: bytes, inputs: F32) -> None:
+    """Logits within a twentieth of their range on average, and nearly always the same winner."""
+    wanted = model.predict(inputs, verbose=0)
+    found = run_int8(content, inputs)
+    for name, size in (("emotion", len(LABELS)), ("speech", 1)):
+        assert found[size].shape == wanted[name].shape
+        error = np.abs(found[size] - wanted[name])
+        assert error.mean() < 0.05 * np.ptp(np.append(wanted[name], 0.0))
+    same = found[len(LABELS)].argmax(axis=1) == wanted["emotion"].argmax(axis=1)
+    assert same.mean() > 0.85
+
+
+def test_the_inputs_scale_is_pinned_whatever_the_data_hold(model: Any, inputs: F32) -> None:
+    """Quiet data alone would leave no steps for loud input."""
+    quiet = 0.05 * inputs[:8]
+    entry = quantisation(to_int8(model, quiet))["input"]
+    assert entry["scale"] == pytest.approx(2.0 / 255.0, rel=1e-3)
+    assert abs(entry["zero_point"]) <= 1
+
+
+def test_full_scale_does_not_wrap_round() -> None:
+    """By a model of one layer, which tells loud input from quiet."""
+    ends = np.array([-9.0, -1.0, 0.99, 1.0, 9.0], np.float32)
+    windows = np.ones((5, *tiny.SHAPE[1:]), np.float32) * ends[:, None, None, None]
+    found = run_int8(tiny.linear_model(), windows)[len(LABELS)]
+    np.testing.assert_allclose(found[1], found[0], atol=2.0 * tiny.OUTPUT_SCALE)
+    np.testing.assert_allclose(found[2], found[4], atol=2.0 * tiny.OUTPUT_SCALE)
+    np.testing.assert_allclose(found[3], found[4], atol=2.0 * tiny.OUTPUT_SCALE)
+    assert (found[4] > found[0]).all()
+
+
+def test_the_live_classifier_says_the_same(content: bytes, inputs: F32, tmp_path: Path) -> None:
+    path = tiny.write_model(tmp_path, content, temperature=1.7)
+    classifier = TfliteClassifier.load(path)
+    outputs = run_int8(content, inputs[:10])
+    for index, window in enumerate(inputs[:10]):
+        said = classifier.predict(
+            LogMel(values=window[:, :, 0], start=0, stop=1, utterance=0, recipe=FEATURES.name)
+        )
+        scaled = outputs[len(LABELS)][index].astype(np.float64) / 1.7
+        expected = np.exp(scaled - scaled.max())
+        np.testing.assert_allclose(said.probs, expected / expected.sum(), atol=1e-5)
+        speech = 1.0 / (1.0 + np.exp(-float(outputs[1][index, 0])))
+        assert said.speech_prob == pytest.approx(speech, abs=1e-6)
+
+
+def test_what_the_manifest_says_of_it(content: bytes) -> None:
+    told = quantisation(content)
+    interpreter = open_interpreter(content)
+    assert told["scheme"] == "full integer, int8"
+    assert set(told) == {"scheme", "input", "output_8", "output_1"}
+    scale, zero_point = interpreter.get_input_details()[0]["quantization"]
+    assert told["input"] == {"scale": pytest.approx(scale), "zero_point": zero_point}
+
+
+# Temperature ------------------------------------------------------------------------------
+
+
+def drawn(temperature: float, n: int = 6_000) -> tuple[F32, F32, np.ndarray[Any, Any]]:
+    """Logits that are right at a known temperature, no masks, and what came true."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0.0, 3.0, (n, 8)).astype(np.float32)
+    weights = np.exp(logits / temperature)
+    edges = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    targets = (rng.random((n, 1)) > edges).sum(axis=1)
+    return logits, np.ones((n, 8), np.float32), np.minimum(targets, 7)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_of_calibrated_logits_is_found(temperature: float) -> None:
+    assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.08)
+
+
+def test_bolder_logits_need_a_higher_temperature() -> None:
+    logits, masks, targets = drawn(1.0)
+    once, twice = (fit_temperature(k * logits, masks, targets) for k in (1.0, 2.0))
+    assert twice == pytest.approx(2.0 * once, rel=0.05)
+
+
+def test_classes_that_a_corpus_lacks_do_not_count() -> None:
+    logits, masks, targets = drawn(1.5)
+    kept = targets < 6
+    masks[:, 6:] = 0.0
+    shouting = logits.copy()
+    shouting[:, 6:] = 80.0
+    quiet, loud = (
+        fit_temperature(values[kept], masks[kept], targets[kept]) for values in (logits, shouting)
+    )
+    assert quiet == loud
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "model.tflite"
+    save_bytes(path, b"first")
+    save_bytes(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert [item.name for item in path.parent.iterdir()] == ["model.tflite"]
