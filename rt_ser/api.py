@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,16 +15,23 @@ from rt_ser.audio.pcm import first_not_finite, to_float32
 from rt_ser.audio.source import AudioSource
 from rt_ser.config import Settings, shown
 from rt_ser.errors import InputError
-from rt_ser.model import Classifier, TfliteClassifier
-from rt_ser.pipeline import Pipeline
+from rt_ser.hooks import Hooks
+from rt_ser.model import Classifier, shared_classifier
+from rt_ser.mute import HOLD_OFF_S
+from rt_ser.pipeline import Pipeline, only_estimates
 from rt_ser.runtime import StreamRunner
+from rt_ser.stream_events import StreamEvent, Utterance
+from rt_ser.subscription import Subscription
 from rt_ser.types import F32, RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
 
 
 class Analyzer:
     """Emotion estimates from samples that the caller provides.
 
-    One thread at a time may use it; it starts none of its own and reads no clock.
+    It starts no thread and reads no clock. One thread at a time may feed, flush or reset it
+    and sum it up; any thread may mute and unmute it. Any number of them may be used by as
+    many threads: those with the same model share it, loaded once. As a context manager it
+    flushes itself on leaving, so that hooks hear the end.
 
     Parameters
     ----------
@@ -35,6 +44,9 @@ class Analyzer:
         Channels of what will be fed, 1 to 8.
     settings : Settings, optional
         The defaults if not given.
+    hooks : Hooks, optional
+        Called with everything that there is to tell, in the thread that feeds, before
+        ``feed`` returns.
 
     Raises
     ------
@@ -56,8 +68,10 @@ class Analyzer:
         rate_hz: int = RATE_HZ,
         channels: int = 1,
         settings: Settings | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         settings = settings or Settings()
+        self._hooks = hooks
         self._layout = (rate_hz, channels, settings.audio.channel)
         self._chunker = self._new_chunker()
         self._pipeline = Pipeline(_classifier(model, settings), settings)
@@ -91,12 +105,37 @@ class Analyzer:
             If the shape, the type or a value (NaN, infinity) is not allowed. Nothing of
             ``samples`` is then taken in.
         """
+        return only_estimates(self.feed_events(samples))
+
+    def feed_events(self, samples: ArrayLike) -> list[StreamEvent]:
+        """Take in samples like :meth:`feed` and return all that there is to tell, in order.
+
+        Besides the estimates: each :class:`~rt_ser.stream_events.Utterance` when it has
+        ended, each gap, and the counters every ten seconds of audio.
+        """
         return self._take(self._chunker.push(_frames(samples)))
 
     def flush(self) -> list[Estimate]:
         """Close what is open, as at the end of a recording or of a turn."""
+        return only_estimates(self.flush_events())
+
+    def flush_events(self) -> list[StreamEvent]:
+        """Close what is open like :meth:`flush` and return all that there is to tell."""
         tail = self._take(self._chunker.flush())
-        return tail + self._pipeline.flush()
+        return tail + self._told(self._pipeline.flush_events())
+
+    def mute(self) -> None:
+        """Ignore what is fed from now on, as while an agent speaks itself."""
+        self._pipeline.mute()
+
+    def unmute(self, *, hold_off_s: float = HOLD_OFF_S) -> None:
+        """Listen again after ``hold_off_s`` more seconds of audio, in which an echo dies away."""
+        self._pipeline.unmute(hold_off_s=hold_off_s)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the next sample will be ignored; the hold-off counts as muted."""
+        return self._pipeline.is_muted
 
     def reset(self) -> None:
         """Forget everything; the next sample is sample 0."""
@@ -107,8 +146,22 @@ class Analyzer:
         """Return everything since the start in total."""
         return self._pipeline.summary()
 
-    def _take(self, chunk: AudioChunk | None) -> list[Estimate]:
-        return [] if chunk is None else self._pipeline.feed(chunk)
+    def __enter__(self) -> Self:
+        """Return the analyzer."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close what is open."""
+        self.flush_events()
+
+    def _take(self, chunk: AudioChunk | None) -> list[StreamEvent]:
+        return [] if chunk is None else self._told(self._pipeline.feed_events(chunk))
+
+    def _told(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        if self._hooks is not None:
+            for event in events:
+                self._hooks(event)
+        return events
 
     def _new_chunker(self) -> Chunker:
         rate_hz, channels, channel = self._layout
@@ -194,7 +247,25 @@ def replay(
     return StreamRunner(source, Pipeline(_classifier(model, settings), settings))
 
 
+def subscribe(
+    stream: StreamRunner,
+    *,
+    on_estimate: Callable[[Estimate], object] | None = None,
+    on_utterance: Callable[[Utterance], object] | None = None,
+    on_event: Callable[[StreamEvent], object] | None = None,
+) -> Subscription:
+    """Have functions called while a stream runs: a context manager, see :class:`Subscription`.
+
+    Examples
+    --------
+    >>> with rt_ser.subscribe(rt_ser.listen(), on_utterance=turn) as subscription:
+    ...     subscription.wait()
+    """
+    hooks = Hooks(on_estimate=on_estimate, on_utterance=on_utterance, on_event=on_event)
+    return Subscription(stream, hooks)
+
+
 def _classifier(model: str | Path | Classifier | None, settings: Settings) -> Classifier:
     if model is None or isinstance(model, str | Path):
-        return TfliteClassifier.load(model or settings.model.name, threads=settings.model.threads)
+        return shared_classifier(model or settings.model.name, threads=settings.model.threads)
     return model

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +71,12 @@ class TfliteClassifier:
     outputs: a logit per label, and optionally one logit that is positive for speech.
     """
 
-    def __init__(self, manifest: Manifest, *, threads: int = 1) -> None:
+    def __init__(
+        self, manifest: Manifest, *, threads: int = 1, content: bytes | None = None
+    ) -> None:
         self.manifest = manifest
-        self._interpreter = open_interpreter(
-            read_model(manifest), threads=threads, name=str(manifest.path)
-        )
+        content = read_model(manifest) if content is None else content
+        self._interpreter = open_interpreter(content, threads=threads, name=str(manifest.path))
         self._input = self._check_input()
         self._emotion, self._speech = self._find_outputs()
 
@@ -131,6 +136,78 @@ class TfliteClassifier:
                 f"{labels} labels in int8: export the model again"
             )
         return by_size[labels], by_size.get(1)
+
+
+class SharedClassifier:
+    """One loaded model for any number of streams and threads.
+
+    The file's bytes are held once. Interpreters are opened when all others are busy, up
+    to ``max_interpreters``; each serves one call at a time, and a call beyond that waits
+    for one to come back. So streams cost no model, and the answers are those of one alone.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The model's.
+    threads : int
+        Inference threads of each interpreter.
+    max_interpreters : int, optional
+        One for each processor, but no more than four, if not given.
+    """
+
+    def __init__(
+        self, manifest: Manifest, *, threads: int = 1, max_interpreters: int | None = None
+    ) -> None:
+        most = min(4, os.cpu_count() or 1) if max_interpreters is None else max_interpreters
+        if most < 1:
+            raise ValueError(f"max_interpreters={most} must be at least 1")
+        self.manifest = manifest
+        self._threads = threads
+        self._content = read_model(manifest)
+        self._permits = threading.Semaphore(most)
+        self._idle: deque[TfliteClassifier] = deque([self._open()])
+        self.interpreters = 1
+
+    def predict(self, features: LogMel) -> Prediction:
+        """Judge one window, see :meth:`TfliteClassifier.predict`; any thread may call this."""
+        with self._permits:
+            try:
+                classifier = self._idle.pop()
+            except IndexError:
+                classifier = self._open()
+                self.interpreters += 1
+            try:
+                return classifier.predict(features)
+            finally:
+                self._idle.append(classifier)
+
+    def _open(self) -> TfliteClassifier:
+        return TfliteClassifier(self.manifest, threads=self._threads, content=self._content)
+
+
+_Loaded: TypeAlias = WeakValueDictionary[Hashable, SharedClassifier]
+_loaded: _Loaded = WeakValueDictionary()
+_loading = threading.Lock()
+
+
+def shared_classifier(name: str | Path, *, threads: int = 1) -> SharedClassifier:
+    """Return the one classifier of a model in this process, loading it where there is none.
+
+    It is let go of with the last stream that uses it. A file that has changed since is
+    another model.
+
+    Raises
+    ------
+    ModelError
+        As :meth:`TfliteClassifier.load` does.
+    """
+    manifest = find_manifest(name)
+    key = (manifest.path.resolve(), manifest.sha256, manifest.labels, manifest.temperature, threads)
+    with _loading:
+        classifier = _loaded.get(key)
+        if classifier is None:
+            classifier = _loaded[key] = SharedClassifier(manifest, threads=threads)
+    return classifier
 
 
 def installed_models() -> Iterator[Manifest]:

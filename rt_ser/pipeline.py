@@ -247,6 +247,8 @@ class Pipeline:
     def _follow_state(self) -> list[StreamEvent]:
         """Say so once where the state is no longer the last one told."""
         activity = self._activity
+        if self._ignored:
+            return []
         if activity.is_warming_up:
             state = State.WARMING_UP
         elif activity.is_judged:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVEL_0 = {
     "types", "errors", "config", "data", "quiet",
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
-    "event_queue", "ledger", "mute", "stream_events", "utterances",
+    "event_queue", "hooks", "ledger", "mute", "stream_events", "utterances",
 }  # fmt: skip
 STAGES = {"framing", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
@@ -29,7 +29,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_file": LEVEL_0,
     "pipeline": LEVEL_0 | STAGES,
     "runtime": LEVEL_0 | {"audio", "pipeline"},
-    "api": LEVEL_0 | {"audio", "features", "model", "pipeline", "runtime"},
+    "api": LEVEL_0 | {"audio", "features", "model", "pipeline", "runtime", "subscription"},
+    "subscription": LEVEL_0 | {"runtime"},
+    "aio": LEVEL_0 | {"api", "model", "runtime"},
     "cli": EVERYTHING,
     "__init__": EVERYTHING,
     "__main__": {"cli"},
@@ -50,6 +52,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pipeline": {"numpy"},
     "runtime": {"numpy"},
     "api": {"numpy"},
+    "aio": set(),
+    "subscription": set(),
     "cli": {"numpy", "yaml", "rich"},
     "__init__": set(),
     "__main__": set(),

@@ -17,6 +17,8 @@ from rt_ser import (
     ConfigError,
     DeviceError,
     Estimate,
+    Gap,
+    Hooks,
     InputError,
     ModelError,
     OutputError,
@@ -24,8 +26,11 @@ from rt_ser import (
     Settings,
     State,
     Summary,
+    Tally,
+    Utterance,
 )
 from rt_ser.model import Classifier, TfliteClassifier
+from rt_ser.stream_events import Change, StreamEvent, Waypoint
 from rt_ser.testing import FakeClassifier
 from rt_ser.types import F32, Meter, StreamStats
 
@@ -91,3 +96,36 @@ def catches_errors() -> int:
         return error.exit_code
     assert_type(rt_ser.__version__, str)
     return 0
+
+
+def hears_everything(samples: F32, recording: Path) -> None:
+    """Events of each way to run a stream, and the hooks."""
+
+    def turn(utterance: Utterance) -> None:
+        assert_type(utterance.label, str)
+        assert_type(utterance.speech_s, float)
+        assert_type(utterance.change, Change | None)
+        assert_type(utterance.trajectory, tuple[Waypoint, ...])
+
+    with Analyzer(hooks=Hooks(on_utterance=turn)) as analyzer:
+        assert_type(analyzer.feed_events(samples), list[StreamEvent])
+        assert_type(analyzer.flush_events(), list[StreamEvent])
+        analyzer.mute()
+        analyzer.unmute(hold_off_s=0.2)
+    with rt_ser.replay(recording) as stream:
+        for event in stream.events():
+            assert_type(event, Estimate | Utterance | Gap | Tally)
+    with rt_ser.subscribe(rt_ser.listen(), on_utterance=turn) as subscription:
+        assert_type(subscription.wait(1.0), bool)
+        assert_type(subscription.stream.latest, Estimate | None)
+    rt_ser.subscribe(rt_ser.listen(), on_estimate=turn)  # type: ignore[arg-type]
+
+
+async def awaits_a_stream(recording: Path) -> None:
+    """The same for asyncio."""
+    async for estimate in rt_ser.aio.listen():
+        assert_type(estimate, Estimate)
+    async with rt_ser.aio.replay(recording, speed=2.0) as stream:
+        async for event in stream.events():
+            assert_type(event, Estimate | Utterance | Gap | Tally)
+        assert_type(await stream.summary(), Summary)

@@ -1,0 +1,79 @@
+"""A stream whose events come by themselves, to hooks called from a thread of their own."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from rt_ser.hooks import Hooks
+from rt_ser.runtime import StreamRunner
+
+
+class Subscription:
+    """Runs a stream in the background and calls hooks with what it tells.
+
+    A context manager. All hooks are called from one thread, in order, and while one runs
+    the others wait: live, a hook that takes long makes estimates go missing (they are
+    counted), never audio. What a hook raises ends the stream and is raised again by
+    ``wait`` or on leaving. ``stream`` may be looked at, muted and stopped at any time,
+    from a hook too.
+
+    Parameters
+    ----------
+    stream : StreamRunner
+        As ``rt_ser.listen`` or ``rt_ser.replay`` returns it, not started yet.
+    hooks : Hooks
+        What to call.
+    """
+
+    def __init__(self, stream: StreamRunner, hooks: Hooks) -> None:
+        self.stream = stream
+        self._hooks = hooks
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rt-ser-hooks", daemon=True)
+
+    def start(self) -> None:
+        """Start listening; raises what opening the source raises."""
+        self.stream.start()
+        self._thread.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the stream's end; tell whether it came. Raises what went wrong."""
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return False
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return True
+
+    def stop(self) -> None:
+        """End the stream; the hooks hear what was still open."""
+        self.stream.stop()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        """Start listening."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the stream; an error that nobody has seen is raised unless one is under way."""
+        self.stop()
+        if exc_type is None:
+            self.wait()
+
+    def _run(self) -> None:
+        try:
+            for event in self.stream.events():
+                self._hooks(event)
+        except BaseException as error:
+            self._error = error
+            self.stream.stop()
