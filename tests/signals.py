@@ -61,6 +61,12 @@ def hum(mains_hz: float = 50.0) -> F32:
     return at_level(sum(np.sin(2.0 * np.pi * k * mains_hz * times()) / k for k in harmonics))
 
 
+def swelling(samples: F32, *, depth: float, rate_hz: float = 4.0) -> F32:
+    """Let a sound swell and fade as often as syllables do, by a share of its amplitude."""
+    swell = 1.0 - depth / 2.0 + depth / 2.0 * np.sin(2.0 * np.pi * rate_hz * times())
+    return at_level(samples * swell)
+
+
 def melody(notes_hz: list[float], *, note_s: float, glide_s: float = 0.02) -> F32:
     """Legato notes of ten harmonics, gliding into one another at one loudness."""
     pitch_hz = np.resize(np.repeat(notes_hz, round(note_s * RATE_HZ)), len(times()))

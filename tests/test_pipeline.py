@@ -246,9 +246,10 @@ def test_after_a_flush_it_hears_as_if_for_the_first_time(extra: int) -> None:
     stop = 60 * FRAME_SAMPLES + extra
     heard([one_chunk(TALK[:stop])], pipeline)
     before = len(windows(pipeline))
-    heard([one_chunk(TALK, stop)], pipeline)
+    onset = signals.by_pattern("S" * 30 + "." * 20 + "S" * 40)
+    heard([one_chunk(onset, stop)], pipeline)
     alone = fresh()
-    heard([one_chunk(TALK)], alone)
+    heard([one_chunk(onset)], alone)
     after = windows(pipeline)[before:]
     assert [bits(seen.values) for seen in after] == [bits(seen.values) for seen in windows(alone)]
     assert [seen.start - stop for seen in after] == [seen.start for seen in windows(alone)]
