@@ -228,12 +228,12 @@ def test_utterances_count_by_their_speech() -> None:
     assert summary.stats == StreamStats(windows=5)
 
 
-def test_within_an_utterance_windows_count_by_the_speech_in_them() -> None:
+def test_within_an_utterance_windows_count_by_the_cube_of_the_speech_in_them() -> None:
     estimator = Estimator(LABELS, EstimateSettings())
     judged(estimator, certain(ANGRY), 8_000, speech=8_000, fresh=8_000)
     judged(estimator, certain(CALM), 32_000, speech=32_000, fresh=24_000)
     summary = estimator.summary(32_000, StreamStats())
-    assert summary.probs[CALM] == pytest.approx(0.8)
+    assert summary.probs[CALM] == pytest.approx(64 / 65)  # four times the speech
     assert (summary.utterances, summary.speech_samples) == (1, 32_000)
 
 
