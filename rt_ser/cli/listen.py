@@ -23,7 +23,7 @@ def parser() -> Parser:
     command.add_argument(
         "--seconds", type=positive, metavar="N", help="end after N seconds of audio"
     )
-    add_outputs(command)
+    add_outputs(command, recordings=False)
     add_settings(command)
     return command
 

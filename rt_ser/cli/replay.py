@@ -68,7 +68,7 @@ def parser() -> Parser:
         metavar="NAME",
         help="uint8, int16, int24, int32, float32 or float64, little-endian (default int16)",
     )
-    add_outputs(command)
+    add_outputs(command, recordings=True)
     add_settings(command)
     return command
 

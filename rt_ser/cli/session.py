@@ -19,7 +19,7 @@ from rt_ser.outputs.display import Display, NoDisplay
 from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.look import look_for
 from rt_ser.outputs.plain import PlainDisplay
-from rt_ser.outputs.sink import STDOUT, Event, LineWriter
+from rt_ser.outputs.sink import STDOUT, Event, LineWriter, LossySink
 from rt_ser.outputs.terminal import TerminalDisplay, is_screen, terminal_console
 from rt_ser.outputs.totals import summary_lines
 from rt_ser.outputs.view import History, Monitor
@@ -66,6 +66,8 @@ class Session:
         """Close the outputs."""
         for sink in self._sinks:
             sink.close()
+            if isinstance(sink, LossySink) and sink.dropped:
+                tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
 
     def play(self, source: AudioSource, *, file: str | None = None) -> Summary:
         """Run one source to its end, or until Ctrl-C or SIGTERM, and report its totals.

@@ -8,7 +8,7 @@ import select
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from rt_ser.errors import OutputError
 
@@ -26,6 +26,16 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of whatever is held open."""
+
+
+@runtime_checkable
+class LossySink(Protocol):
+    """An output that drops events rather than wait for a network, and counts them."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def dropped(self) -> int: ...  # noqa: D102
 
 
 class PipeClosed(OutputError):  # noqa: N818 - the end of a pipe, as in anyio
