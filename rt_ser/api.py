@@ -213,10 +213,13 @@ def listen(
         channel=audio.channel,
         block_ms=audio.block_ms,
         ring_s=audio.ring_s,
+        max_age_s=audio.max_age_s,
+        device_fallback=audio.device_fallback,
     )
     if seconds is not None:
         source = LimitedSource(source, seconds=seconds)
-    return StreamRunner(source, Pipeline(_classifier(model, settings), settings))
+    pipeline = Pipeline(_classifier(model, settings), settings)
+    return StreamRunner(source, pipeline, max_age_s=audio.max_age_s)
 
 
 def replay(

@@ -82,6 +82,13 @@ class AudioSettings(_Section):
     channel: str = option("first", "which channel to listen to", choices=("first", "mix"))
     block_ms: int = option(30, "capture block in milliseconds", low=5, high=200)
     ring_s: float = option(10.0, "capture ring in seconds", low=0.5, high=60.0)
+    max_age_s: float = option(
+        1.5, "age of audio in seconds beyond which it is skipped and nothing is current",
+        low=0.2, high=60.0,
+    )
+    device_fallback: bool = option(
+        False, "take another input device when the one in use is gone"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

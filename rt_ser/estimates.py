@@ -89,8 +89,10 @@ class Estimator:
             inference_ms=prediction.inference_ms,
         )
 
-    def remark(self, state: State, *, stop: int, utterance: int, level_dbfs: float) -> Estimate:
-        """Return an estimate that says only that the state changed; it has no label."""
+    def remark(
+        self, state: State, *, stop: int, utterance: int, level_dbfs: float, reason: str = ""
+    ) -> Estimate:
+        """Return an estimate that says only that the state changed, and why; it has no label."""
         moment = Segment(
             start=stop,
             stop=stop,
@@ -107,6 +109,7 @@ class Estimator:
             speech_prob=0.0,
             level_dbfs=level_dbfs,
             inference_ms=None,
+            reason=reason,
         )
 
     def close(self, span: tuple[int, int], *, decided: int, loudest: Loudest) -> Utterance | None:
@@ -181,6 +184,7 @@ class Estimator:
         speech_prob: float,
         level_dbfs: float,
         inference_ms: float | None,
+        reason: str = "",
     ) -> Estimate:
         valence, arousal = self._point(self._rolling)
         return Estimate(
@@ -200,4 +204,5 @@ class Estimator:
             level_dbfs=level_dbfs,
             speech_samples=segment.speech_samples,
             inference_ms=inference_ms,
+            reason=reason,
         )

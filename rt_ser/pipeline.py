@@ -126,7 +126,8 @@ class Pipeline:
         """
         events: list[StreamEvent] = []
         if chunk.gap:
-            events += self._close()
+            # After an interruption everything is closed, and said, already.
+            events += [] if self._said is State.STALE else self._close()
             self._ledger.lose(chunk)
             events.append(Gap(start=chunk.start - chunk.gap, stop=chunk.start))
         self._ledger.captured += len(chunk.samples)
@@ -146,6 +147,15 @@ class Pipeline:
         self._activity.restart()
         self._features.reset(self._framer.position)
         return events
+
+    def interrupt_events(self, reason: str) -> list[StreamEvent]:
+        """Take note that no audio comes any more, for now, and return all there is to tell.
+
+        Open speech is judged as it stands, and the state is then ``stale`` for ``reason``,
+        until a chunk comes.
+        """
+        events = self._close_utterance()
+        return [*events, self._remark(State.STALE, reason)]
 
     def summary(self) -> Summary:
         """Return the stream in total up to now."""
@@ -257,7 +267,7 @@ class Pipeline:
             state = State.SILENCE
         return [] if state is self._said else [self._remark(state)]
 
-    def _remark(self, state: State) -> Estimate:
+    def _remark(self, state: State, reason: str = "") -> Estimate:
         self._said = state
         meter = self._activity.meter
         return self._estimator.remark(
@@ -265,6 +275,7 @@ class Pipeline:
             stop=meter.position,
             utterance=max(0, self._activity.utterances - 1),
             level_dbfs=meter.level_dbfs,
+            reason=reason,
         )
 
 

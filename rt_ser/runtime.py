@@ -9,43 +9,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
+from rt_ser.accounting import with_source
 from rt_ser.audio.source import AudioSource, ClosedSource, EndOfStream
 from rt_ser.event_queue import POLL_S, EventQueue
 from rt_ser.mute import HOLD_OFF_S
 from rt_ser.stream_events import StreamEvent, Tally, Utterance
-from rt_ser.types import RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
+from rt_ser.stream_pipeline import StreamPipeline
+from rt_ser.types import RATE_HZ, AudioChunk, Estimate, Meter, State, StreamStats, Summary
 
 STOP_S: Final = 1.0
 """How long ``stop`` waits for the worker."""
-
-
-class StreamPipeline(Protocol):
-    """The part of :class:`rt_ser.pipeline.Pipeline` that a stream drives."""
-
-    @property
-    def meter(self) -> Meter: ...  # noqa: D102
-    @property
-    def stats(self) -> StreamStats: ...  # noqa: D102
-
-    def feed_events(self, chunk: AudioChunk) -> Sequence[StreamEvent]:
-        """Take in a chunk."""
-
-    def flush_events(self) -> Sequence[StreamEvent]:
-        """Close what is open."""
-
-    def mute(self) -> None:
-        """Listen no more."""
-
-    def unmute(self, *, hold_off_s: float) -> None:
-        """Listen again after some seconds."""
-
-    def summary(self) -> Summary:
-        """Sum up the stream."""
 
 
 class StreamRunner:
@@ -66,10 +44,17 @@ class StreamRunner:
         The worker's alone while the stream runs.
     max_queue : int
         Estimates and other events that may lie untaken, at least 1.
+    max_age_s : float
+        Where the newest audio of a live source is older, ``latest`` is stale.
     """
 
     def __init__(
-        self, source: AudioSource, pipeline: StreamPipeline, *, max_queue: int = 256
+        self,
+        source: AudioSource,
+        pipeline: StreamPipeline,
+        *,
+        max_queue: int = 256,
+        max_age_s: float = 1.5,
     ) -> None:
         self.source = source
         self._pipeline = pipeline
@@ -82,11 +67,18 @@ class StreamRunner:
         self._meter = pipeline.meter
         self._stats = pipeline.stats
         self._newest: AudioChunk | None = None
+        self._trouble = ""
+        self._max_age_s = max_age_s
 
     @property
     def latest(self) -> Estimate | None:
-        """The newest estimate, whether or not it has been taken."""
-        return self._latest
+        """The newest estimate, whether or not it has been taken; stale if no fresh audio comes."""
+        latest, age_s = self._latest, self.audio_age_s
+        is_old = age_s is not None and age_s > self._max_age_s
+        if latest is None or not is_old or not self.is_running or latest.state is State.STALE:
+            return latest
+        reason = f"no fresh audio for {age_s:.1f} s"
+        return replace(latest, state=State.STALE, label="", confidence=0.0, reason=reason)
 
     @property
     def meter(self) -> Meter:
@@ -222,13 +214,26 @@ class StreamRunner:
             while not self._stopping:
                 chunk = self.source.read(POLL_S)
                 if chunk is not None:
+                    self._trouble = ""
                     yield chunk
+                else:
+                    self._look_for_trouble()
+            yield from self.source.finish()
         except EndOfStream:
             return
         except ClosedSource as error:
             self._error = None if self._stopping else error
         except Exception as error:
             self._error = error
+
+    def _look_for_trouble(self) -> None:
+        """Say once why nothing comes, where the source knows."""
+        trouble = self.source.trouble
+        if trouble and trouble != self._trouble:
+            self._trouble = trouble
+            with self._pipeline_lock:
+                events = self._pipeline.interrupt_events(trouble)
+            self._publish(events)
 
     def _publish(self, events: Iterable[StreamEvent]) -> None:
         self._meter = self._pipeline.meter
@@ -263,8 +268,8 @@ class StreamRunner:
         return 1000 * (age_s + (self._newest.stop - position) / RATE_HZ)
 
     def _with_counters(self, stats: StreamStats) -> StreamStats:
-        return replace(
-            stats, overflows=self.source.counters.overflows, skipped_estimates=self._queue.skipped
+        return with_source(
+            stats, self.source.counters, skipped_estimates=self._queue.skipped
         )
 
     def _raise_error(self) -> None:

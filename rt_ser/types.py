@@ -193,7 +193,8 @@ class StreamStats:
     pending_samples + dropped_samples``: judged ones lay in a window that the
     model saw, gated ones never did, pending ones are undecided yet, dropped ones
     were lost before the pipeline could see them. ``muted_samples`` says how many of the
-    gated ones came while the stream was muted.
+    gated ones came while the stream was muted. ``reopened`` counts how often the device had
+    to be opened again, ``max_lag_ms`` is the longest way of a block from the converter.
     """
 
     captured_samples: int = 0
@@ -209,7 +210,9 @@ class StreamStats:
     vetoed_windows: int = 0
     muted_samples: int = 0
     skipped_estimates: int = 0
+    reopened: int = 0
     max_inference_ms: float = 0.0
+    max_lag_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVEL_0 = {
     "types", "errors", "config", "data", "quiet",
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
-    "event_queue", "hooks", "ledger", "mute", "stream_events", "utterances",
+    "event_queue", "hooks", "ledger", "mute", "stream_events", "stream_pipeline", "utterances",
 }  # fmt: skip
 STAGES = {"framing", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outputs": LEVEL_0 | {"outputs"},
     "settings_file": LEVEL_0,
     "pipeline": LEVEL_0 | STAGES,
-    "runtime": LEVEL_0 | {"audio", "pipeline"},
+    "accounting": LEVEL_0 | {"audio"},
+    "runtime": LEVEL_0 | {"accounting", "audio", "pipeline"},
     "api": LEVEL_0 | {"audio", "features", "model", "pipeline", "runtime", "subscription"},
     "subscription": LEVEL_0 | {"runtime"},
     "aio": LEVEL_0 | {"api", "model", "runtime"},
@@ -50,6 +51,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "outputs": {"numpy", "rich"},
     "settings_file": {"yaml"},
     "pipeline": {"numpy"},
+    "accounting": set(),
     "runtime": {"numpy"},
     "api": {"numpy"},
     "aio": set(),

@@ -230,3 +230,24 @@ def test_the_first_value_that_is_no_number_is_found(bad: float, place: int) -> N
 def test_large_finite_values_are_numbers() -> None:
     largest = float(np.finfo(np.float32).max)
     assert first_not_finite(np.full((50, 2), largest, dtype=np.float32)) is None
+
+
+@settings(max_examples=30)
+@given(some.rates_hz(), some.rates_hz(), st.floats(0.0, 1e5))
+def test_another_stream_goes_on_as_if_it_were_the_first(
+    before_hz: int, after_hz: int, lost_s: float
+) -> None:
+    """Nothing of the stream before is heard in the one after it; the numbering goes on."""
+    first, second = some.noise(before_hz // 7, 1), some.noise(after_hz // 5, 1, seed=3)
+    chunker = Chunker(Converter(before_hz, 1))
+    chunks = [chunker.push(first), chunker.restart(Converter(after_hz, 1), lost_s=lost_s)]
+    ends_at = chunker.position
+    assert ends_at == samples_at(len(first), before_hz)
+    chunks = [chunker.push(second), chunker.flush()]
+    alone = Chunker(Converter(after_hz, 1))
+    expected = [alone.push(second), alone.flush()]
+    heard, wanted = ([c.samples for c in given if c is not None] for given in (chunks, expected))
+    assert np.concatenate(heard).tobytes() == np.concatenate(wanted).tobytes()
+    gap = next(c.gap for c in chunks if c is not None)
+    assert gap == chunker.lost == max(1, round(lost_s * RATE_HZ))
+    assert chunker.position == ends_at + gap + samples_at(len(second), after_hz)

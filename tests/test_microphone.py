@@ -53,15 +53,6 @@ def joined(chunks: list[AudioChunk]) -> F32:
     return np.concatenate([chunk.samples for chunk in chunks])
 
 
-def read_until_it_fails(source: MicrophoneSource) -> float:
-    """Return how many seconds it took until DeviceError."""
-    started = time.monotonic()
-    with pytest.raises(DeviceError) as caught:
-        record(source, 6.0)
-    assert str(caught.value).endswith("see rt-ser devices")
-    return time.monotonic() - started
-
-
 def loud_noise(seconds: float) -> I16:
     """Noise without a nought in it, so that its two ends are found in a recording."""
     samples = np.random.default_rng(5).integers(1, 20_000, round(seconds * RATE_HZ))
@@ -118,25 +109,6 @@ def test_values_that_are_no_numbers_become_silence() -> None:
     assert np.isfinite(heard).all()
     assert replaced == 200
     assert np.count_nonzero(heard) == len(samples) - 200
-
-
-def test_a_microphone_that_hangs_is_noticed(virtual_microphone: VirtualMicrophone) -> None:
-    with MicrophoneSource() as source:
-        record(source, 0.3)
-        with virtual_microphone.hanging():
-            assert read_until_it_fails(source) < 1.5
-        started = time.monotonic()
-    assert time.monotonic() - started < 0.5
-    with MicrophoneSource() as source:
-        assert record(source, 0.5)
-
-
-@needs_microphone
-def test_a_sound_server_that_dies_is_noticed() -> None:
-    with VirtualMicrophone() as microphone, MicrophoneSource() as source:
-        record(source, 0.3)
-        microphone.kill_server()
-        assert read_until_it_fails(source) < 0.5
 
 
 def moments_s(chunks: list[AudioChunk]) -> list[float]:
@@ -251,15 +223,25 @@ def test_the_moment_of_capture_allows_for_the_drivers_lag() -> None:
     assert capture.captured_at(BLOCK) - capture.captured_at(0) == pytest.approx(0.010)
 
 
-def test_the_callback_is_quick() -> None:
-    """It shares the interpreter with everything else: a few microseconds are its budget."""
-    capture = Capture(DEVICE, block_ms=10, ring_s=30.0)
-    times_s = []
-    for number in range(2_000):
-        started = time.perf_counter()
-        deliver(capture, number)
-        times_s.append(time.perf_counter() - started)
-    assert np.median(times_s) < 500e-6
+def test_a_clock_of_another_kind_is_believed_in_its_growth_only() -> None:
+    """Some drivers count from elsewhere: what they say at first is then no lag."""
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    for number, lag_s in enumerate((500.0, 500.0, 501.25)):
+        timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.0 + lag_s)
+        capture.take(some.noise(BLOCK, 2), BLOCK, timing, None)
+        assert capture.callbacks == number + 1
+    assert capture.lag_s == capture.max_lag_s == pytest.approx(1.25)
+    age_s = time.monotonic() - capture.captured_at(3 * BLOCK)
+    assert age_s == pytest.approx(1.25 - 0.01, abs=0.05)
+
+
+def test_the_lag_behind_a_sound_server_is_followed() -> None:
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    deliver(capture, 0)
+    assert capture.lag_s == pytest.approx(0.03)
+    timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.7)
+    capture.take(some.noise(BLOCK, 2), BLOCK, timing, None)
+    assert capture.max_lag_s == pytest.approx(0.7)
 
 
 def test_a_doorbell_rung_before_or_during_the_wait_is_heard_once() -> None:

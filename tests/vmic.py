@@ -121,9 +121,33 @@ class VirtualMicrophone:
         finally:
             self.control("suspend-source", self.source, "0")
 
+    @contextlib.contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Take the microphone away; the server then records from another source instead."""
+        modules = self.control("list", "short", "modules").splitlines()
+        rows = [line.split("\t") for line in modules]
+        number, name, options = next(row for row in rows if row[1] == "module-remap-source")[:3]
+        self.control("unload-module", number)
+        try:
+            yield
+        finally:
+            self.control("load-module", name, *options.split())
+
+    def mute(self, is_muted: bool) -> None:
+        """Switch the microphone off, as with the key on a headset."""
+        self.control("set-source-mute", self.source, str(int(is_muted)))
+
     def kill_server(self) -> None:
         """Let the sound server die."""
         os.kill(self.server_pid, signal.SIGKILL)
+
+    def restart_server(self) -> None:
+        """Start the sound server anew, after it has died."""
+        folder = Path(os.environ["XDG_RUNTIME_DIR"])
+        for left in (folder / "native", folder / "pulse" / "pid"):
+            left.unlink(missing_ok=True)
+        self._start_server(folder, self._stack)
+        self._keep_awake(self._stack)
 
     def _start_server(self, folder: Path, stack: contextlib.ExitStack) -> None:
         rate = f"rate={self.rate_hz} channels={self.channels} format={self.sample_format}"

@@ -7,11 +7,14 @@ import threading
 import time
 from typing import Any, Final
 
-from rt_ser.audio.devices import InputDevice, portaudio
+from rt_ser.audio.devices import InputDevice
+from rt_ser.audio.driver import end_stream, open_stream
 from rt_ser.audio.ring import RingBuffer
 from rt_ser.types import F32
 
-_MAX_LAG_S: Final = 60.0
+BELIEVED_LAG_S: Final = 1.0
+"""A converter's clock that starts further off than this is no clock of ours: only the
+growth of its distance counts."""
 
 
 class Doorbell:
@@ -37,6 +40,10 @@ class Doorbell:
 class Capture:
     """A running input stream and the ring that it fills.
 
+    ``callbacks`` counts the blocks that came, ``overflows`` the driver's complaints.
+    ``lag_s`` is how long the newest block's first frame took from the converter to us, and
+    ``max_lag_s`` the longest: behind a sound server it is the only sign of an overload.
+
     Parameters
     ----------
     device : InputDevice
@@ -45,76 +52,84 @@ class Capture:
         Length of a callback's block in milliseconds.
     ring_s : float
         Length of the ring in seconds.
+    doorbell : Doorbell, optional
+        Rung when there is something to read.
     """
 
-    def __init__(self, device: InputDevice, *, block_ms: int, ring_s: float) -> None:
+    def __init__(
+        self,
+        device: InputDevice,
+        *,
+        block_ms: int,
+        ring_s: float,
+        doorbell: Doorbell | None = None,
+    ) -> None:
         self.device = device
         self.block = max(1, device.rate_hz * block_ms // 1000)
         self.ring = RingBuffer(max(self.block, round(ring_s * device.rate_hz)), device.channels)
-        self.doorbell = Doorbell()
+        self.doorbell = doorbell or Doorbell()
         self.overflows = 0
+        self.callbacks = 0
         self.has_finished = False
-        self.last_callback = time.monotonic()
-        self.has_called = False
+        self.lag_s = self.max_lag_s = 0.0
         # Stream position in frames, losses included, and when it was captured: one object,
         # so that the reader never sees half of it.
-        self._stamp = (0, self.last_callback)
+        self._stamp = (0, time.monotonic())
         self._next_adc_s = 0.0
+        self._clock_offset_s: float | None = None
+        self._rate_hz = device.rate_hz
         self._stream: Any = None
         self._closing = threading.Lock()
 
     def start(self) -> None:
         """Open the device and start recording; raises DeviceError."""
-        with portaudio(f"input device {self.device.label!r}") as sounddevice:
-            self._stream = sounddevice.InputStream(
-                device=self.device.index,
-                samplerate=self.device.rate_hz,
-                channels=self.device.channels,
-                blocksize=self.block,
-                dtype="float32",
-                callback=self.take,
-                finished_callback=self._on_finished,
-            )
-            self.last_callback = time.monotonic()
-            self._stream.start()
+        self._stream = open_stream(
+            self.device,
+            blocksize=self.block,
+            callback=self.take,
+            finished_callback=self._on_finished,
+        )
 
     def abort(self) -> None:
-        """End the stream at once: ``stop`` would wait for ever on a stalled device.
-
-        Returns when it has ended, whichever thread is ending it: PortAudio hangs when it
-        is terminated meanwhile.
-        """
+        """End the stream at once; returns when it has ended, whichever thread is ending it."""
         with self._closing:
             stream, self._stream = self._stream, None
             if stream is not None:
-                stream.abort(ignore_errors=True)
-                stream.close(ignore_errors=True)
+                end_stream(stream)
 
     def captured_at(self, position: int) -> float:
         """Return monotonic seconds at which the frame before ``position`` was captured."""
         stamp_position, stamp_s = self._stamp
-        return stamp_s - (stamp_position - position) / self.device.rate_hz
+        return stamp_s - (stamp_position - position) / self._rate_hz
 
     def take(self, indata: F32, frames: int, timing: Any, status: Any) -> None:
         """Take a block from PortAudio, in its own thread: copy and count, nothing else."""
         now = time.monotonic()
+        ring = self.ring
+        adc_s = timing.inputBufferAdcTime
         if status and status.input_overflow:
             self.overflows += 1
-            self.ring.lose(self._frames_jumped(timing.inputBufferAdcTime))
-        self._next_adc_s = timing.inputBufferAdcTime + frames / self.device.rate_hz
-        self.ring.write(indata)
+            ring.lose(self._frames_jumped(adc_s))
+        ring.write(indata)
+        length_s = frames / self._rate_hz
+        self._next_adc_s = adc_s + length_s
+        lag_s = timing.currentTime - adc_s
+        offset_s = self._clock_offset_s
+        if offset_s is None:
+            offset_s = self._clock_offset_s = 0.0 if 0.0 <= lag_s < BELIEVED_LAG_S else lag_s
+        self.lag_s = lag_s = lag_s - offset_s
+        if lag_s > self.max_lag_s:
+            self.max_lag_s = lag_s
         # Age of the block's newest frame: PortAudio tells that of its oldest.
-        age_s = timing.currentTime - self._next_adc_s
-        captured = now - age_s if 0 <= age_s < _MAX_LAG_S else now
-        self._stamp = (self.ring.written + self.ring.dropped, captured)
-        self.last_callback = now
-        self.has_called = True
+        age_s = lag_s - length_s
+        self._stamp = (ring.position, now - age_s if age_s > 0.0 else now)
+        self.callbacks += 1
         self.doorbell.ring()
 
     def _frames_jumped(self, adc_s: float) -> int:
         """Return how many frames the converter's clock says are missing, at least one."""
         jump_s = adc_s - self._next_adc_s if self._next_adc_s else 0.0
-        return max(1, min(round(jump_s * self.device.rate_hz), self.ring.capacity))
+        return max(1, min(round(jump_s * self._rate_hz), self.ring.capacity))
 
     def _on_finished(self) -> None:
         self.has_finished = True

@@ -134,7 +134,8 @@ class Chunker:
     """Numbers converted audio: native frames and losses in, AudioChunks out.
 
     The position is that of the native stream, losses included, by the length law; a
-    loss ends the resampler's stretch, so nothing is filtered across it.
+    loss ends the resampler's stretch, so nothing is filtered across it. ``lost`` counts
+    the samples lost so far.
     """
 
     def __init__(self, converter: Converter, *, start: int = 0) -> None:
@@ -143,11 +144,17 @@ class Chunker:
         self._position = start
         self._gap = 0
         self._native = 0
+        self.lost = 0
 
     @property
     def position(self) -> int:
         """Index of the next sample, before any gap not yet handed on."""
         return self._position
+
+    @property
+    def origin(self) -> int:
+        """Index of the sample with which the present stream begins."""
+        return self._origin
 
     def push(self, frames: F32, *, captured_at: float | None = None) -> AudioChunk | None:
         """Convert frames, shape (n, channels); return the chunk that is ready, if any.
@@ -163,9 +170,25 @@ class Chunker:
         tail = self.flush()
         self._native += frames
         reached = self._position + self._gap
-        # A loss of less than one sample is a break all the same.
-        self._gap += max(1, self._target() - reached)
+        self._lose_samples(self._target() - reached)
         return tail
+
+    def restart(self, converter: Converter, *, lost_s: float) -> AudioChunk | None:
+        """Go on with another stream of any rate, which begins ``lost_s`` later.
+
+        Returns the tail of the audio before, if any.
+        """
+        tail = self.flush()
+        self._converter = converter
+        self._lose_samples(round(lost_s * RATE_HZ))
+        self._origin = self._position + self._gap
+        self._native = 0
+        return tail
+
+    def _lose_samples(self, samples: int) -> None:
+        """Lengthen the gap; a loss of less than one sample is a break all the same."""
+        self._gap += max(1, samples)
+        self.lost += max(1, samples)
 
     def flush(self) -> AudioChunk | None:
         """Return what the resampler still holds, if anything."""

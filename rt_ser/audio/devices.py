@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,16 +87,6 @@ def portaudio(what: str) -> Iterator[Any]:
         raise DeviceError(f"cannot use {what}: {reason}; {_SEE}") from error
 
 
-def refresh() -> None:
-    """Make PortAudio look for devices again; its list is frozen otherwise.
-
-    Every open stream ends with it.
-    """
-    with portaudio("the audio system") as sounddevice:
-        sounddevice._terminate()
-        sounddevice._initialize()
-
-
 def list_inputs() -> list[InputDevice]:
     """Return every device that can record, in PortAudio's order.
 
@@ -145,6 +136,22 @@ def choose(inputs: list[InputDevice], spec: str | int | None) -> InputDevice:
     if isinstance(spec, int) or spec.strip().isdecimal():
         return _by_index(inputs, int(spec))
     return _by_name(inputs, spec)
+
+
+def find_again(inputs: list[InputDevice], lost: InputDevice) -> InputDevice | None:
+    """Return the device that is the same as one of an earlier list; None where it is not there.
+
+    The name decides, not the index, which follows the order of plugging in, as does the
+    card's number that ALSA writes behind a name. Of twins the one in the same place wins.
+    """
+    twins = [device for device in inputs if _identity(device) == _identity(lost)]
+    same_place = [device for device in twins if device.index == lost.index]
+    return next(iter(same_place or twins), None)
+
+
+def _identity(device: InputDevice) -> tuple[str, str, str]:
+    name = re.sub(r"\s*\(hw:\d+,\d+\)$", "", device.name)
+    return name, device.hostapi, device.server_source
 
 
 def _by_index(inputs: list[InputDevice], index: int) -> InputDevice:

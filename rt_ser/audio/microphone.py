@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Final
 
 import numpy as np
 
-from rt_ser.audio.capture import Capture
+from rt_ser.audio.capture import Capture, Doorbell
 from rt_ser.audio.convert import Chunker, Converter, samples_at
-from rt_ser.audio.devices import find
-from rt_ser.audio.ring import RingBlock
+from rt_ser.audio.devices import InputDevice
+from rt_ser.audio.keeper import Keeper
 from rt_ser.audio.source import ClosedSource, SourceBase, SourceCounters
-from rt_ser.errors import DeviceError
 from rt_ser.types import F32, AudioChunk
-
-STALL_S: Final = 1.0
-"""Silence of the callback after which a device counts as hung."""
-
-FIRST_CALLBACK_S: Final = 5.0
-"""The same before the first callback: a sleeping sound server takes up to 2 s."""
 
 
 class MicrophoneSource(SourceBase):
     """An input device, opened at its own rate and channels and converted.
+
+    When it hangs, is unplugged, or its sound server dies, ``read`` gives nothing and
+    ``trouble`` says why; the device is found again by its name and opened as soon as it
+    is there. The chunk after that tells the gap, in real time.
 
     Parameters
     ----------
@@ -37,8 +33,10 @@ class MicrophoneSource(SourceBase):
     ring_s : float
         Seconds of audio that can wait for a reader before some is dropped.
     max_age_s : float
-        A reader that finds more audio than this waiting skips to the newest: what is
-        older is no longer the present. The chunk after it tells the gap.
+        A reader that finds older audio than this waiting skips to the newest: it is no
+        longer the present. The chunk after it tells the gap.
+    device_fallback : bool
+        Whether another device will do where this one is gone.
     """
 
     def __init__(
@@ -49,22 +47,23 @@ class MicrophoneSource(SourceBase):
         block_ms: int = 30,
         ring_s: float = 10.0,
         max_age_s: float = 1.5,
+        device_fallback: bool = False,
     ) -> None:
         self._spec = device
         self._channel = channel
         self._block_ms = block_ms
         self._ring_s = ring_s
         self._max_age_s = max_age_s
-        self._capture: Capture | None = None
+        self._device_fallback = device_fallback
+        self._keeper: Keeper | None = None
+        self._doorbell = Doorbell()
         self._is_open = False
-        self._name = "default input" if device is None else str(device)
-        self._gaps = 0
-        self._replaced = 0
+        self._given_name = "default input" if device is None else str(device)
 
     @property
     def name(self) -> str:
         """The device's name, once it is open."""
-        return self._name
+        return self._given_name if self._keeper is None else self._keeper.device.label
 
     @property
     def is_live(self) -> bool:
@@ -77,74 +76,133 @@ class MicrophoneSource(SourceBase):
         return ()
 
     @property
+    def trouble(self) -> str:
+        """Why nothing comes at present, with what to do; empty while it works."""
+        return "" if self._keeper is None else self._keeper.trouble
+
+    @property
     def counters(self) -> SourceCounters:
-        """What was lost or mended since ``open``."""
-        capture = self._capture
-        if capture is None:
+        """What was captured, lost or mended since ``open``."""
+        keeper = self._keeper
+        if keeper is None:
             return SourceCounters()
-        lost = capture.ring.dropped + capture.ring.skipped
+        capture, chunker = self._capture, self._chunker
+        rate_hz = capture.device.rate_hz
+        untold = capture.ring.dropped + capture.ring.skipped - self._told_lost
         return SourceCounters(
-            overflows=capture.overflows,
-            dropped_samples=samples_at(lost, capture.device.rate_hz),
+            captured_samples=chunker.origin + samples_at(capture.ring.position, rate_hz),
+            overflows=self._overflows + capture.overflows,
+            dropped_samples=chunker.lost + samples_at(max(0, untold), rate_hz),
             gaps=self._gaps,
             replaced_frames=self._replaced,
+            reopened=keeper.reopened,
+            max_lag_s=max(self._max_lag_s, capture.max_lag_s),
         )
 
     def open(self) -> None:
         """Find the device and start recording; raises DeviceError."""
-        device = find(self._spec)
-        capture = Capture(device, block_ms=self._block_ms, ring_s=self._ring_s)
-        converter = Converter(device.rate_hz, device.channels, channel=self._channel)
-        self._chunker = Chunker(converter)
+        keeper = Keeper(
+            self._spec,
+            self._make_capture,
+            max_lag_s=self._max_age_s,
+            may_fall_back=self._device_fallback,
+        )
+        self._capture = keeper.capture
+        self._chunker = Chunker(self._converter(keeper.device))
         self._ready: deque[AudioChunk] = deque()
-        self._position = 0
-        self._gaps = self._replaced = 0
-        self._name = device.label
-        capture.start()
-        self._capture = capture
+        self._position = self._told_lost = 0
+        self._gaps = self._replaced = self._overflows = 0
+        self._max_lag_s = 0.0
+        keeper.open()
+        self._keeper = keeper
         self._is_open = True
 
     def read(self, timeout_s: float) -> AudioChunk | None:
         """Return the next chunk; see :class:`~rt_ser.audio.source.AudioSource`."""
         deadline = time.monotonic() + timeout_s
         while True:
-            capture = self._capture
-            if capture is None or not self._is_open:
+            if self._keeper is None or not self._is_open:
                 raise ClosedSource(f"{self.name}: not open")
             if not self._ready:
-                self._take(capture)
+                self._take(self._keeper)
             if self._ready:
                 return self._ready.popleft()
-            # Looked at before waiting and with the ring empty: no sound of its end is lost.
-            self._check_alive(capture)
             wait_s = deadline - time.monotonic()
-            if wait_s <= 0 or not capture.doorbell.wait(wait_s):
+            if wait_s <= 0 or not self._doorbell.wait(wait_s):
                 return None
+
+    def finish(self) -> list[AudioChunk]:
+        """Stop recording and return what had been captured up to now, the resampler's tail too."""
+        keeper = self._keeper
+        if keeper is None or not self._is_open:
+            return []
+        self.close()
+        while self._take(keeper):
+            pass
+        tail = self._chunker.flush()
+        rest = [*self._ready, *([] if tail is None else [tail])]
+        self._ready.clear()
+        return rest
 
     def close(self) -> None:
         """Stop recording at once and wake a waiting ``read``."""
         self._is_open = False
-        if self._capture is not None:
-            self._capture.abort()
-            self._capture.doorbell.ring()
+        if self._keeper is not None:
+            self._keeper.close()
+        self._doorbell.ring()
 
-    def _take(self, capture: Capture) -> None:
-        """Convert a block from the ring into chunks; before a loss the tail comes apart."""
-        if capture.ring.available > self._max_age_s * capture.device.rate_hz:
-            capture.ring.skip(capture.ring.available - capture.block)
+    def _make_capture(self, device: InputDevice) -> Capture:
+        return Capture(
+            device, block_ms=self._block_ms, ring_s=self._ring_s, doorbell=self._doorbell
+        )
+
+    def _converter(self, device: InputDevice) -> Converter:
+        return Converter(device.rate_hz, device.channels, channel=self._channel)
+
+    def _take(self, keeper: Keeper) -> bool:
+        """Convert a block from the ring into chunks; tell whether there was one."""
+        newest = keeper.capture
+        # Looked at in this order: what has been replaced is written to no more.
+        if newest is not self._capture and not self._capture.ring.available:
+            self._go_on_with(newest)
+        capture = self._capture
+        self._skip_what_is_old(capture)
         block = capture.ring.read(capture.block)
         if not len(block.frames):
-            return
+            return False
         self._position += block.lost + len(block.frames)
-        chunks = [self._note_loss(block)] if block.lost else []
+        if block.lost:
+            self._gaps += 1
+            self._told_lost += block.lost
+            self._put(self._chunker.lose(block.lost))
         frames = self._without_bad_values(block.frames)
-        captured_at = capture.captured_at(self._position)
-        chunks.append(self._chunker.push(frames, captured_at=captured_at))
-        self._ready.extend(chunk for chunk in chunks if chunk is not None)
+        self._put(self._chunker.push(frames, captured_at=capture.captured_at(self._position)))
+        return True
 
-    def _note_loss(self, block: RingBlock) -> AudioChunk | None:
+    def _put(self, chunk: AudioChunk | None) -> None:
+        if chunk is not None:
+            self._ready.append(chunk)
+
+    def _go_on_with(self, newest: Capture) -> None:
+        """Read from the stream that was opened in place of one that failed."""
+        failed, self._capture = self._capture, newest
+        lost_s = newest.captured_at(0) - failed.captured_at(self._position)
+        self._put(self._chunker.restart(self._converter(newest.device), lost_s=max(0.0, lost_s)))
+        self._overflows += failed.overflows
+        self._max_lag_s = max(self._max_lag_s, failed.max_lag_s)
         self._gaps += 1
-        return self._chunker.lose(block.lost)
+        self._position = self._told_lost = 0
+
+    def _skip_what_is_old(self, capture: Capture) -> None:
+        """Pass over audio that is no longer the present, all but the newest block if that is."""
+        ring, waiting = capture.ring, capture.ring.available
+        oldest_s = capture.captured_at(ring.position - waiting)
+        too_many = waiting > self._max_age_s * capture.device.rate_hz
+        now = time.monotonic()
+        if not waiting or not (too_many or now - oldest_s > self._max_age_s):
+            return
+        is_late = now - capture.captured_at(ring.position) > self._max_age_s
+        ring.skip(waiting if is_late else max(0, waiting - capture.block))
 
     def _without_bad_values(self, frames: F32) -> F32:
         """Replace NaN and infinity, which a broken driver delivers, by silence; count them."""
@@ -153,17 +211,3 @@ class MicrophoneSource(SourceBase):
             self._replaced += int(is_bad.any(axis=1).sum())
             frames[is_bad] = 0.0
         return frames
-
-    def _check_alive(self, capture: Capture) -> None:
-        """Raise DeviceError when the stream has ended or its callbacks have."""
-        if capture.has_finished and self._is_open:
-            raise DeviceError(
-                f"input device {self.name!r} vanished: it was unplugged or the sound server "
-                "ended; plug it in again, then see rt-ser devices"
-            )
-        limit_s = STALL_S if capture.has_called else FIRST_CALLBACK_S
-        if time.monotonic() - capture.last_callback > limit_s:
-            raise DeviceError(
-                f"input device {self.name!r} hangs: no audio for {limit_s:g} s; "
-                "plug it in again or choose another, see rt-ser devices"
-            )

@@ -47,6 +47,7 @@ class RingBuffer:
         if capacity < 1 or channels < 1 or max_marks < 1:
             sizes = f"capacity={capacity}, channels={channels}, max_marks={max_marks}"
             raise ValueError(f"{sizes}: each must be at least 1")
+        self._capacity = capacity
         self._data: F32 = np.zeros((capacity, channels), dtype=np.float32)
         self._marks: NDArray[np.int64] = np.zeros((max_marks, 2), dtype=np.int64)
         # Stored by the writer only.
@@ -63,7 +64,7 @@ class RingBuffer:
     @property
     def capacity(self) -> int:
         """Frames that the ring holds."""
-        return len(self._data)
+        return self._capacity
 
     @property
     def available(self) -> int:
@@ -74,6 +75,11 @@ class RingBuffer:
     def written(self) -> int:
         """Frames ever written; those lost are not among them."""
         return self._written
+
+    @property
+    def position(self) -> int:
+        """Frames ever captured: those written and those lost."""
+        return self._written + self._dropped
 
     @property
     def taken(self) -> int:
@@ -96,17 +102,24 @@ class RingBuffer:
         For the writing thread only. The rest of the block counts as lost.
         """
         start = self._written
-        room = len(self._data) - (start - self._taken)
-        if self._pending_loss and room and len(block) and not self._publish_loss(start):
+        capacity = self._capacity
+        room = capacity - (start - self._taken)
+        offset = start % capacity
+        frames = len(block)
+        if frames <= room and offset + frames <= capacity and not self._pending_loss:
+            # As nearly always: one copy and nothing else.
+            self._data[offset : offset + frames] = block
+            self._written = start + frames
+            return frames
+        if self._pending_loss and room and frames and not self._publish_loss(start):
             room = 0
-        count = min(room, len(block))
-        offset = start % len(self._data)
-        first = min(count, len(self._data) - offset)
+        count = min(room, frames)
+        first = min(count, capacity - offset)
         self._data[offset : offset + first] = block[:first]
         self._data[: count - first] = block[first:count]
         self._written = start + count
-        if count < len(block):
-            self.lose(len(block) - count)
+        if count < frames:
+            self.lose(frames - count)
         return count
 
     def lose(self, frames: int) -> None:

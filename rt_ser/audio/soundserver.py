@@ -32,6 +32,29 @@ def default_source() -> ServerSource | None:
     return parse_source(sources, name)
 
 
+def source_names() -> dict[str, str]:
+    """Return the names of all sources there are, by the server's number for each."""
+    rows = [line.split("\t") for line in (_pactl("list", "short", "sources") or "").splitlines()]
+    return {name: number for number, name, *_ in rows}
+
+
+def recorded_sources(pid: int) -> set[str]:
+    """Return the names of the sources that a process records from; empty where unknown."""
+    outputs = _pactl("list", "source-outputs")
+    if not outputs or f'"{pid}"' not in outputs:
+        return set()
+    numbers = parse_recordings(outputs, pid)
+    return {name for name, number in source_names().items() if number in numbers}
+
+
+def parse_recordings(outputs: str, pid: int) -> set[str]:
+    """Find the numbers of a process's sources in what ``pactl list source-outputs`` prints."""
+    recordings = outputs.split("Source Output #")[1:]
+    ours = [text for text in recordings if f'application.process.id = "{pid}"' in text]
+    found = [_find(r"^\s*Source: (\d+)$", text) for text in ours]
+    return {number for number in found if number is not None}
+
+
 def parse_source(sources: str, name: str) -> ServerSource | None:
     """Find a source's layout in what ``pactl list short sources`` prints.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -23,14 +24,20 @@ class SourceCounters:
     """What a source lost or mended so far.
 
     ``dropped_samples`` is in samples at the pipeline rate; ``gaps`` counts the
-    places where samples are missing, ``overflows`` the driver's own complaints, and
-    ``replaced_frames`` native frames that held NaN or infinity.
+    places where samples are missing, ``overflows`` the driver's own complaints,
+    ``replaced_frames`` native frames that held NaN or infinity, ``reopened`` how often a
+    device had to be opened again. ``captured_samples`` is where the source is, its losses
+    included and whatever waits to be read; ``max_lag_s`` the longest way of a block from
+    the converter to us.
     """
 
+    captured_samples: int = 0
     overflows: int = 0
     dropped_samples: int = 0
     gaps: int = 0
     replaced_frames: int = 0
+    reopened: int = 0
+    max_lag_s: float = 0.0
 
 
 class AudioSource(Protocol):
@@ -49,6 +56,8 @@ class AudioSource(Protocol):
     def counters(self) -> SourceCounters: ...  # noqa: D102
     @property
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def trouble(self) -> str: ...  # noqa: D102
 
     def open(self) -> None:
         """Start; raises DeviceError or InputError."""
@@ -66,6 +75,12 @@ class AudioSource(Protocol):
             The file or the device failed.
         """
 
+    def finish(self) -> Iterable[AudioChunk]:
+        """End a live source and return what it had captured and nobody had read.
+
+        For the thread that reads. A recording has nothing of the kind.
+        """
+
     def close(self) -> None:
         """Release everything; may be called twice, and from another thread."""
 
@@ -79,7 +94,16 @@ class AudioSource(Protocol):
 
 
 class SourceBase:
-    """The context-manager half of a source."""
+    """The context-manager half of a source, and what most have nothing to say to."""
+
+    @property
+    def trouble(self) -> str:
+        """None."""
+        return ""
+
+    def finish(self) -> Iterable[AudioChunk]:
+        """Nothing."""
+        return ()
 
     def __enter__(self) -> Self:
         """Open the source."""

@@ -80,6 +80,13 @@ def add_settings(parser: Parser) -> None:
     group.add_argument(
         "--ascii", dest="ui.ascii", action="store_const", const="yes", help="same as --ui-ascii yes"
     )
+    group.add_argument(
+        "--device-fallback",
+        dest="audio.device_fallback",
+        action="store_const",
+        const="yes",
+        help="same as --audio-device-fallback yes",
+    )
 
 
 def _flags(path: str) -> list[str]:

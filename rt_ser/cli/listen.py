@@ -40,7 +40,12 @@ def run(arguments: Sequence[str]) -> int:
 
     audio = settings.audio
     source: AudioSource = MicrophoneSource(
-        audio.device, channel=audio.channel, block_ms=audio.block_ms, ring_s=audio.ring_s
+        audio.device,
+        channel=audio.channel,
+        block_ms=audio.block_ms,
+        ring_s=audio.ring_s,
+        max_age_s=audio.max_age_s,
+        device_fallback=audio.device_fallback,
     )
     if options.seconds is not None:
         source = LimitedSource(source, seconds=options.seconds)

@@ -78,7 +78,7 @@ class Session:
             From the source, the model or an output; what came before it is written.
         """
         pipeline = Pipeline(self._classifier, self.settings)
-        runner = StreamRunner(source, pipeline)
+        runner = StreamRunner(source, pipeline, max_age_s=self.settings.audio.max_age_s)
         with ExitStack() as stack:
             stack.enter_context(_ending_on_signals(runner, self))
             stack.enter_context(runner)

@@ -68,12 +68,12 @@ def by_label(labels: tuple[str, ...], probs: F32) -> dict[str, float]:
 
 
 def counters(stats: StreamStats, *, live: bool) -> dict[str, int | float]:
-    """List the counters; how long inference took is told of a live stream only."""
+    """List the counters; those of wall-clock time are told of a live stream only."""
     values: dict[str, int | float] = asdict(stats)
-    if live:
-        values["max_inference_ms"] = number(stats.max_inference_ms)
-    else:
-        del values["max_inference_ms"]
+    for name in ("max_inference_ms", "max_lag_ms"):
+        value = values.pop(name)
+        if live:
+            values[name] = number(value)
     return values
 
 
