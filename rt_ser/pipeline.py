@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rt_ser.config import Settings
 from rt_ser.estimates import Estimator
@@ -24,7 +24,7 @@ from rt_ser.types import (
     StreamStats,
     Summary,
 )
-from rt_ser.vad import LOOKBACK_SAMPLES, VoiceActivity
+from rt_ser.vad import LOOKBACK_SAMPLES, Detector, VoiceActivity
 
 TALLY_SAMPLES = 10 * RATE_HZ
 """Audio time between two tallies of the counters."""
@@ -42,9 +42,17 @@ class Pipeline:
         The model; it may serve several pipelines, one call at a time.
     settings : Settings
         Its ``vad`` and ``estimate`` sections matter here.
+    detector : callable, optional
+        Makes what tells speech from other sounds in a frame; webrtcvad if not given.
     """
 
-    def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        settings: Settings | None = None,
+        *,
+        detector: Callable[[], Detector] | None = None,
+    ) -> None:
         self._settings = settings or Settings()
         self._classifier = classifier
         manifest = classifier.manifest
@@ -52,7 +60,10 @@ class Pipeline:
         self.labels = tuple(manifest.labels)
         self._framer = Framer()
         self._activity = VoiceActivity(
-            self._settings.vad, self._settings.estimate, window_samples=recipe.window_samples
+            self._settings.vad,
+            self._settings.estimate,
+            window_samples=recipe.window_samples,
+            detector=detector,
         )
         # An utterance's last window is judged when the hangover after it is over.
         hangover_rows = self._activity.timing.hangover * FRAME_SAMPLES // recipe.hop_samples

@@ -9,9 +9,12 @@ is, because webrtcvad calls white noise, pure tones, rain and engines speech.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 import webrtcvad
@@ -20,7 +23,7 @@ from rt_ser.acoustics import SILENCE_DBFS, level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
 from rt_ser.evidence import Evidence, LevelTracker
 from rt_ser.stream_events import Loudest
-from rt_ser.types import FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
 
 ONSET_SPAN = 5
 """Frames among which ``onset_frames`` must be speech for an utterance to open."""
@@ -63,12 +66,38 @@ class Timing:
         )
 
 
+Detector: TypeAlias = Callable[[F32], bool]
+"""Tells of one frame at a good hearing level, float32 in [-1, 1], whether it is speech."""
+
+
+class WebRtcDetector:
+    """webrtcvad, at one of its modes."""
+
+    def __init__(self, mode: int) -> None:
+        self._webrtc = webrtcvad.Vad(mode)
+
+    def __call__(self, samples: F32) -> bool:
+        """Ask about one frame."""
+        pcm = np.clip(np.rint(samples * np.float32(32768.0)), -32768, 32767).astype("<i2")
+        return bool(self._webrtc.is_speech(pcm.tobytes(), RATE_HZ))
+
+
 class VoiceActivity:
-    """Turn frames into segments to judge; all state is counted in frames."""
+    """Turn frames into segments to judge; all state is counted in frames.
+
+    ``detector`` makes what is asked about each frame, webrtcvad if not given; it is called
+    again after every gap, because what it made may remember what came before.
+    """
 
     def __init__(
-        self, vad: VadSettings, estimate: EstimateSettings, *, window_samples: int
+        self,
+        vad: VadSettings,
+        estimate: EstimateSettings,
+        *,
+        window_samples: int,
+        detector: Callable[[], Detector] | None = None,
     ) -> None:
+        self._new_detector = detector or partial(WebRtcDetector, vad.mode)
         self._settings = vad
         self.timing = Timing.of(vad, estimate, window_samples)
         self._evidence = Evidence(self.timing.window)
@@ -84,7 +113,7 @@ class VoiceActivity:
 
     def restart(self) -> None:
         """Forget all audio, as after a gap; an open utterance is dropped unfinished."""
-        self._webrtc = webrtcvad.Vad(self._settings.mode)
+        self._detector = self._new_detector()
         self._levels = LevelTracker()
         self.phase = Phase.QUIET
         self._recent: deque[tuple[Frame, float, bool]] = deque(maxlen=ONSET_SPAN)
@@ -154,9 +183,7 @@ class VoiceActivity:
         margin = settings.min_snr_db - (0.0 if self.phase is Phase.QUIET else _RELEASE_DB)
         if level < self._levels.floor_dbfs + margin:
             return False
-        scaled = np.rint(frame.samples * np.float32(32768.0 * self._levels.gain))
-        pcm = np.clip(scaled, -32768, 32767).astype("<i2")
-        return bool(self._webrtc.is_speech(pcm.tobytes(), RATE_HZ))
+        return self._detector(frame.samples * np.float32(self._levels.gain))
 
     def _listen(self, frame: Frame, level: float, speech: bool) -> None:
         self._recent.append((frame, level, speech))
