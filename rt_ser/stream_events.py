@@ -49,9 +49,9 @@ class Change:
 class Utterance:
     """A stretch of speech as a whole, told when it has ended: what an agent wants per turn.
 
-    ``probs`` is the mean over its own windows, weighted by the speech in them, and owes
-    nothing to what was said before. ``trajectory`` has at most ``MAX_WAYPOINTS``
-    points, evenly spaced but for the last one, which is at its end. ``decided`` is the
+    ``probs`` is the mean over its own windows, weighted by the cube of the speech in
+    them, and owes nothing to what was said before. ``trajectory`` has at most
+    ``MAX_WAYPOINTS`` points, evenly spaced but for the last one, which is at its end. ``decided`` is the
     sample at which the end was known, a hangover after the last speech. ``change`` is None
     for the first one. ``age_ms`` is how long ago ``decided`` was, in a live stream.
     """

@@ -27,10 +27,18 @@ from train.evaluate import (
     training_of,
     write_clips,
 )
-from train.plots import draw_all
 from train.scorecard import CURVE_S, Heard, age_group, crowd_label, scorecard
 from train.splits import Split
 from train.tables import show
+
+@pytest.fixture
+def plots() -> Any:
+    """Return ``train.plots``, or skip where matplotlib is missing."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
+    from train import plots
+
+    return plots
+
 
 CREMAD = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
 
@@ -241,10 +249,11 @@ def test_the_tables_show_the_figures(figures: dict[str, Any]) -> None:
     assert "1.5 s" in capture.get()
 
 
-def test_every_plot_is_drawn_the_same_twice(figures: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra train")
-    first = draw_all(figures, tmp_path / "one")
-    again = draw_all(figures, tmp_path / "two")
+def test_every_plot_is_drawn_the_same_twice(
+    plots: Any, figures: dict[str, Any], tmp_path: Path
+) -> None:
+    first = plots.draw_all(figures, tmp_path / "one")
+    again = plots.draw_all(figures, tmp_path / "two")
     assert {path.stem for path in first} == {
         "confusion-cremad", "reliability", "coverage", "speakers", "seconds",
     }  # fmt: skip
@@ -253,11 +262,10 @@ def test_every_plot_is_drawn_the_same_twice(figures: dict[str, Any], tmp_path: P
         assert 2_000 < one.stat().st_size < 150_000
 
 
-def test_plots_bear_a_model_that_never_speaks(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs the extra train")
+def test_plots_bear_a_model_that_never_speaks(plots: Any, tmp_path: Path) -> None:
     card = scorecard([heard(n, CREMAD[n % 6], None) for n in range(6)], CREMAD)
     assert card["uar"] == 0.0
-    assert len(draw_all({"corpora": {"cremad": card}}, tmp_path)) == 5
+    assert len(plots.draw_all({"corpora": {"cremad": card}}, tmp_path)) == 5
 
 
 def test_clips_are_written_one_a_row(tmp_path: Path) -> None:
