@@ -31,6 +31,7 @@ from train.scorecard import CURVE_S, Heard, age_group, crowd_label, scorecard
 from train.splits import Split
 from train.tables import show
 
+
 @pytest.fixture
 def plots() -> Any:
     """Return ``train.plots``, or skip where matplotlib is missing."""
