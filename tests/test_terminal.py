@@ -87,6 +87,10 @@ def test_a_shrinking_terminal_loses_the_least_telling_parts_first() -> None:
         (estimate("", 0.0, state=State.WARMING_UP), "warming up: waiting for enough speech"),
         (estimate("", 0.0, state=State.SILENCE), "silence"),
         (estimate("sad", 0.3, state=State.UNSURE), "unsure   perhaps sad  30 %"),
+        (
+            estimate("sad", 0.3, state=State.STALE, reason="microphone 'x' hangs"),
+            "stale: microphone 'x' hangs",
+        ),
         (estimate("sad", 0.3, state=State.STALE), "stale: no fresh audio"),
         (estimate("sad", 0.9), " sad   90 %"),
         (estimate("sad", 1.0), " sad  100 %"),

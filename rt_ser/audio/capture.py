@@ -29,8 +29,10 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wake the waiting thread, or the next one to wait."""
-        with contextlib.suppress(RuntimeError):  # it has been rung and not heard yet
-            self._lock.release()
+        if self._lock.locked():  # else it has been rung and not heard yet
+            # Another thread may ring between the two; then there is nothing left to do.
+            with contextlib.suppress(RuntimeError):
+                self._lock.release()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it rings; tell whether it did."""
@@ -72,9 +74,9 @@ class Capture:
         self.callbacks = 0
         self.has_finished = False
         self.lag_s = self.max_lag_s = 0.0
-        # Stream position in frames, losses included, and when it was captured: one object,
-        # so that the reader never sees half of it.
-        self._stamp = (0, time.monotonic())
+        # When frame 0 was captured as the newest block has it: one number, so that the reader
+        # never sees half of it, and no object that could set off a garbage collection.
+        self._origin_s = time.monotonic()
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
@@ -99,8 +101,7 @@ class Capture:
 
     def captured_at(self, position: int) -> float:
         """Return monotonic seconds at which the frame before ``position`` was captured."""
-        stamp_position, stamp_s = self._stamp
-        return stamp_s - (stamp_position - position) / self._rate_hz
+        return self._origin_s + position / self._rate_hz
 
     def take(self, indata: F32, frames: int, timing: Any, status: Any) -> None:
         """Take a block from PortAudio, in its own thread: copy and count, nothing else."""
@@ -122,7 +123,8 @@ class Capture:
             self.max_lag_s = lag_s
         # Age of the block's newest frame: PortAudio tells that of its oldest.
         age_s = lag_s - length_s
-        self._stamp = (ring.position, now - age_s if age_s > 0.0 else now)
+        captured_s = now - age_s if age_s > 0.0 else now
+        self._origin_s = captured_s - ring.position / self._rate_hz
         self.callbacks += 1
         self.doorbell.ring()
 

@@ -166,17 +166,20 @@ class MicrophoneSource(SourceBase):
         if newest is not self._capture and not self._capture.ring.available:
             self._go_on_with(newest)
         capture = self._capture
-        self._skip_what_is_old(capture)
+        # Taken once: in a flood the next callback makes everything before it older.
+        origin_s = capture.captured_at(0)
+        self._skip_what_is_old(capture, origin_s)
         block = capture.ring.read(capture.block)
         if not len(block.frames):
             return False
         self._position += block.lost + len(block.frames)
+        captured_at = origin_s + self._position / capture.device.rate_hz
         if block.lost:
             self._gaps += 1
             self._told_lost += block.lost
             self._put(self._chunker.lose(block.lost))
         frames = self._without_bad_values(block.frames)
-        self._put(self._chunker.push(frames, captured_at=capture.captured_at(self._position)))
+        self._put(self._chunker.push(frames, captured_at=captured_at))
         return True
 
     def _put(self, chunk: AudioChunk | None) -> None:
@@ -193,15 +196,16 @@ class MicrophoneSource(SourceBase):
         self._gaps += 1
         self._position = self._told_lost = 0
 
-    def _skip_what_is_old(self, capture: Capture) -> None:
+    def _skip_what_is_old(self, capture: Capture, origin_s: float) -> None:
         """Pass over audio that is no longer the present, all but the newest block if that is."""
-        ring, waiting = capture.ring, capture.ring.available
-        oldest_s = capture.captured_at(ring.position - waiting)
-        too_many = waiting > self._max_age_s * capture.device.rate_hz
-        now = time.monotonic()
-        if not waiting or not (too_many or now - oldest_s > self._max_age_s):
+        ring, rate_hz = capture.ring, capture.device.rate_hz
+        waiting = ring.available
+        oldest_allowed = (time.monotonic() - self._max_age_s - origin_s) * rate_hz
+        if not waiting or (
+            waiting <= self._max_age_s * rate_hz and ring.oldest >= oldest_allowed
+        ):
             return
-        is_late = now - capture.captured_at(ring.position) > self._max_age_s
+        is_late = ring.newest < oldest_allowed
         ring.skip(waiting if is_late else max(0, waiting - capture.block))
 
     def _without_bad_values(self, frames: F32) -> F32:

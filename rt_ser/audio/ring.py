@@ -48,7 +48,9 @@ class RingBuffer:
             sizes = f"capacity={capacity}, channels={channels}, max_marks={max_marks}"
             raise ValueError(f"{sizes}: each must be at least 1")
         self._capacity = capacity
-        self._data: F32 = np.zeros((capacity, channels), dtype=np.float32)
+        # Filled, not np.zeros: that leaves it to the first write, in the callback, to have the
+        # system provide the memory.
+        self._data: F32 = np.full((capacity, channels), 0.0, dtype=np.float32)
         self._marks: NDArray[np.int64] = np.zeros((max_marks, 2), dtype=np.int64)
         # Stored by the writer only.
         self._written = 0
@@ -60,6 +62,7 @@ class RingBuffer:
         self._marks_taken = 0
         self._skipped = 0
         self._pending_skip = 0
+        self._lost_before = 0
 
     @property
     def capacity(self) -> int:
@@ -80,6 +83,19 @@ class RingBuffer:
     def position(self) -> int:
         """Frames ever captured: those written and those lost."""
         return self._written + self._dropped
+
+    @property
+    def newest(self) -> int:
+        """Position after the newest frame there is to read, losses before it included."""
+        return self._written + self._dropped - self._pending_loss
+
+    @property
+    def oldest(self) -> int:
+        """Position of the next frame to read, losses included. For the reading thread only."""
+        lost = 0
+        if self._next_mark() == self._taken:
+            lost = int(self._marks[self._marks_taken % len(self._marks), 1])
+        return self._taken + self._lost_before + lost
 
     @property
     def taken(self) -> int:
@@ -176,6 +192,7 @@ class RingBuffer:
             return 0
         lost = int(self._marks[self._marks_taken % len(self._marks), 1])
         self._marks_taken += 1
+        self._lost_before += lost
         return lost
 
     def _next_mark(self) -> int | None:

@@ -95,7 +95,9 @@ def headline(view: View, look: Look, width: int) -> Text:
     """Write the current label with its confidence, or why there is none."""
     estimate = view.estimate
     if view.is_stale:
-        return fit(Text("stale: no fresh audio", f"bold {CAUTION}"), width, look)
+        reason = estimate.reason if estimate is not None else ""
+        text = f"stale: {clean(reason or 'no fresh audio', look)}"
+        return fit(shorten(Text(text, f"bold {CAUTION}"), width, look), width, look)
     if estimate is None or estimate.state is State.WARMING_UP:
         return fit(Text("warming up: waiting for enough speech", FAINT), width, look)
     line = Text()

@@ -38,7 +38,7 @@ def change_line(estimate: Estimate) -> str:
     """Write one estimate as a line of aligned ASCII text."""
     time_and_state = f"{clock(estimate.stop_s):>9}  {estimate.state.replace('_', ' '):<10}"
     if estimate.state not in (State.SPEECH, State.UNSURE) or not estimate.label:
-        return time_and_state.rstrip()
+        return f"{time_and_state}  {estimate.reason}".rstrip()
     return (
         f"{time_and_state}  {estimate.label:<10} {percent(estimate.confidence)}"
         f"  valence {estimate.valence:+.2f}  arousal {estimate.arousal:+.2f}"
