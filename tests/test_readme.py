@@ -122,10 +122,12 @@ def python_blocks() -> list[str]:
 def test_the_iterator_example_names_what_exists() -> None:
     import rt_ser
 
-    (example,) = [block for block in python_blocks() if "rt_ser.listen" in block]
-    compile(example, "README.md", "exec")
-    names = re.findall(r"rt_ser\.(\w+)", example)
-    assert [name for name in names if not hasattr(rt_ser, name)] == []
+    examples = [block for block in python_blocks() if "rt_ser.listen" in block]
+    assert len(examples) == 2
+    for example in examples:
+        compile(example, "README.md", "exec")
+        names = re.findall(r"rt_ser\.(\w+)", example)
+        assert [name for name in names if not hasattr(rt_ser, name)] == []
 
 
 def test_the_push_example_runs(demo_samples: F32) -> None:
@@ -159,3 +161,18 @@ def test_the_licence_and_the_law_are_named() -> None:
     assert "non-commercial use only" in readme
     assert "Art. 5(1)(f)" in readme
     assert "shows the machinery, not the accuracy" in readme
+
+
+def test_every_block_on_embedding_is_python_and_names_what_exists() -> None:
+    import rt_ser
+
+    for block in blocks("docs/embedding.md", "python"):
+        compile(block, "docs/embedding.md", "exec")
+        names = re.findall(r"rt_ser\.(\w+)", block)
+        assert [name for name in names if not hasattr(rt_ser, name)] == []
+
+
+def test_links_of_the_page_on_embedding_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", page("docs/embedding.md"))
+    assert targets
+    assert [name for name in targets if not (ROOT / "docs" / name).exists()] == []
