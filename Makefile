@@ -40,6 +40,7 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and who may import whom
 
 bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/turn_latency.py
 
 screenshot: $(VENV)/.core ## draw docs/screenshot.svg with the real program
 	$(BIN)/python docs/make_screenshot.py
