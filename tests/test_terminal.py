@@ -92,6 +92,7 @@ def test_a_shrinking_terminal_loses_the_least_telling_parts_first() -> None:
             "stale: microphone 'x' hangs",
         ),
         (estimate("sad", 0.3, state=State.STALE), "stale: no fresh audio"),
+        (estimate("", 0.0, state=State.MUTED), "muted   not listening"),
         (estimate("sad", 0.9), " sad   90 %"),
         (estimate("sad", 1.0), " sad  100 %"),
     ],

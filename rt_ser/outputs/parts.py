@@ -101,7 +101,10 @@ def headline(view: View, look: Look, width: int) -> Text:
     if estimate is None or estimate.state is State.WARMING_UP:
         return fit(Text("warming up: waiting for enough speech", FAINT), width, look)
     line = Text()
-    if estimate.state is State.SILENCE:
+    if estimate.state is State.MUTED:
+        line.append("muted", STRONG)
+        line.append("   not listening", FAINT)
+    elif estimate.state is State.SILENCE:
         line.append("silence", STRONG)
         line.append_text(_last_heard(view))
     elif estimate.state is State.UNSURE:
