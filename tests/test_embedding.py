@@ -19,6 +19,7 @@ import rt_ser
 from rt_ser import Analyzer, Estimate, Hooks, ModelError, State, Utterance
 from rt_ser.aio import AsyncStream
 from rt_ser.errors import DeviceError
+from rt_ser.event_queue import EventQueue
 from rt_ser.model import SharedClassifier, TfliteClassifier, find_manifest, shared_classifier
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
@@ -185,6 +186,19 @@ def test_an_analyzer_is_muted_while_an_agent_speaks(demo_samples: F32) -> None:
     assert not analyzer.is_muted
     assert any(estimate.label for estimate in analyzer.feed(demo_samples))
     assert analyzer.stats.muted_samples == len(demo_samples)
+
+
+def test_a_slow_listener_loses_estimates_and_never_a_turn(demo_samples: F32) -> None:
+    told = by_hand(demo_samples)
+    queue = EventQueue(8, waits=False)
+    for event in told:
+        queue.put(event)
+    queue.finish()
+    left = [*iter(queue.take, None)]
+    assert len(left) == 8
+    assert queue.skipped == len(told) - 8
+    turns = [event.number for event in told if isinstance(event, Utterance)]
+    assert [event.number for event in left if isinstance(event, Utterance)] == turns
 
 
 # Subscriptions ----------------------------------------------------------------------------

@@ -50,10 +50,10 @@ def free_port() -> int:
 class Mosquitto:
     """A real broker that can be stopped and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, access: str = "allow_anonymous true") -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self._config.write_text(f"user root\nlistener {self.port} 127.0.0.1\n{access}\n")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -184,6 +184,26 @@ def test_it_comes_back_with_the_broker_and_never_waits(mosquitto: Mosquitto) -> 
     assert json.loads(listener.on("rt-ser/hall/estimate")[-1])["seq"] == 7
     listener.close()
     sink.close()
+
+
+@pytest.mark.parametrize(("password", "dropped"), [("right", 0), ("wrong", 1)])
+def test_a_broker_may_ask_who_it_is(
+    password: str, dropped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = shutil.which("mosquitto_passwd")
+    if MOSQUITTO is None or maker is None:
+        pytest.skip("no MQTT broker: sudo apt-get install mosquitto")
+    pytest.importorskip("paho.mqtt.client", reason="pip install 'rt-ser[mqtt]'")
+    users = tmp_path / "users"
+    subprocess.run([maker, "-b", "-c", str(users), "anna", "right"], check=True)
+    server = Mosquitto(tmp_path, access=f"allow_anonymous false\npassword_file {users}")
+    server.start()
+    monkeypatch.setenv("MQTT_PASSWORD", password)
+    sink = MqttSink(f"mqtt://anna@127.0.0.1:{server.port}", labels=LABELS)
+    sink.write(event())
+    sink.close()
+    server.stop()
+    assert sink.dropped == dropped
 
 
 def test_without_a_broker_nothing_waits() -> None:

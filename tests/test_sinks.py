@@ -129,6 +129,39 @@ def test_emotionml_says_what_the_events_say(told: list[Event], tmp_path: Path) -
         ]
 
 
+ALLOWED = {
+    "emotionml": {"version", "category-set", "dimension-set", "appraisal-set",
+                  "action-tendency-set"},
+    "vocabulary": {"type", "id"},
+    "item": {"name"},
+    "emotion": {"version", "id", "start", "end", "duration", "time-ref-uri", "offset-to-start",
+                "time-ref-anchor-point", "expressed-through", "category-set", "dimension-set"},
+    "category": {"name", "value", "confidence"},
+    "dimension": {"name", "value", "confidence"},
+    "reference": {"uri", "role", "media-type"},
+}  # fmt: skip
+"""Elements that the recommendation has, and their attributes."""
+
+
+def test_emotionml_keeps_to_the_recommendation(told: list[Event], tmp_path: Path) -> None:
+    """Its rules in short: known elements and attributes, and scales from 0 to 1."""
+    path = tmp_path / "talk.emotionml"
+    written(EmotionMlSink(str(path), labels=LABELS), told)
+    items = set()
+    for element in ElementTree.parse(path).iter():
+        name = element.tag.removeprefix(EMO)
+        assert set(element.attrib) <= ALLOWED[name]
+        for scale in {"value", "confidence"} & set(element.attrib):
+            assert 0.0 <= float(element.attrib[scale]) <= 1.0
+        if name == "item":
+            items.add(element.get("name"))
+        elif name == "category":
+            assert element.get("name") in items
+        elif name == "dimension":
+            assert element.get("name") in {"pleasure", "arousal", "dominance"}
+            assert "value" in element.attrib
+
+
 def test_every_label_has_its_category() -> None:
     assert set(CATEGORIES) == set(LABELS)
 
