@@ -14,7 +14,7 @@ from rt_ser.data import EVENT_SCHEMA
 from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.kinds import KINDS, json_schema
 from rt_ser.outputs.schema import Key, Kind
-from rt_ser.stream_events import Change, Gap, Loudest, Tally, Utterance, Waypoint
+from rt_ser.stream_events import Change, Gap, Loudest, Notice, Tally, Utterance, Waypoint
 from rt_ser.testing import FAKE_MANIFEST, LABELS
 from rt_ser.types import RATE_HZ, Estimate, State, StreamStats, Summary
 
@@ -71,7 +71,9 @@ def examples() -> dict[str, dict[str, Any]]:
     told = [
         event
         for value in (Gap(start=96_000, stop=96_480), estimate, utterance,
-                      Tally(stop=320_160, stats=stats))
+                      Tally(stop=320_160, stats=stats),
+                      Notice(stop=160_320, kind="clipping", text="input clips in 4 % of blocks: "
+                             "lower the gain, or move the microphone away"))
         for event in stream.of(value)
     ]  # fmt: skip
     return {str(event["type"]): dict(event) for event in [*told, stream.end(summary)]}
@@ -114,7 +116,7 @@ def page() -> str:
         f"\n## Counters\n\n{names}. At every moment captured = judged + gated + pending + dropped, "
         "in samples: judged ones lay in a window that the model saw, gated ones never did (muted "
         "ones are among them), pending ones are undecided, dropped ones were lost. "
-        "`max_inference_ms` is told live only.\n"
+        "`max_inference_ms` and `max_lag_ms` are told live only.\n"
     )
     return "\n".join(lines)
 

@@ -40,6 +40,7 @@ class Stepped:
         self._pipeline = pipeline
         self.latest: Estimate | None = None
         self.audio_age_s: float | None = None
+        self.findings: tuple[str, ...] = ()
 
     @property
     def meter(self) -> Meter:

@@ -14,10 +14,11 @@ import numpy as np
 import rt_ser
 from rt_ser.data import DEMO_RECORDING
 from rt_ser.model import Classifier
+from rt_ser.stream_events import StreamEvent
 from rt_ser.types import F32
 
 
-def show(event: rt_ser.Estimate | rt_ser.Utterance | rt_ser.Gap | rt_ser.Tally) -> None:
+def show(event: StreamEvent) -> None:
     """Print one line for each turn and each loss."""
     if isinstance(event, rt_ser.Utterance):
         print(f"turn {event.number}: {event.label} {event.confidence:.0%}")

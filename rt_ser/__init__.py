@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rt_ser.errors import RtSerError as RtSerError
     from rt_ser.hooks import Hooks as Hooks
     from rt_ser.stream_events import Gap as Gap
+    from rt_ser.stream_events import Notice as Notice
     from rt_ser.stream_events import Tally as Tally
     from rt_ser.stream_events import Utterance as Utterance
     from rt_ser.types import Estimate as Estimate
@@ -45,7 +46,7 @@ _HOMES = {
         "RtSerError",
     ),
     "rt_ser.hooks": ("Hooks",),
-    "rt_ser.stream_events": ("Gap", "Tally", "Utterance"),
+    "rt_ser.stream_events": ("Gap", "Notice", "Tally", "Utterance"),
     "rt_ser.types": ("Estimate", "State", "Summary"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

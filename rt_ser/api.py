@@ -18,9 +18,9 @@ from rt_ser.errors import InputError
 from rt_ser.hooks import Hooks
 from rt_ser.model import Classifier, shared_classifier
 from rt_ser.mute import HOLD_OFF_S
-from rt_ser.pipeline import Pipeline, only_estimates
+from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
-from rt_ser.stream_events import StreamEvent, Utterance
+from rt_ser.stream_events import StreamEvent, Utterance, only_estimates
 from rt_ser.subscription import Subscription
 from rt_ser.types import F32, RATE_HZ, AudioChunk, Estimate, Meter, StreamStats, Summary
 

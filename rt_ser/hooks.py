@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rt_ser.stream_events import Gap, StreamEvent, Tally, Utterance
+from rt_ser.stream_events import Gap, Notice, StreamEvent, Tally, Utterance
 from rt_ser.types import Estimate
 
-Told = TypeVar("Told", Estimate, Utterance, Gap, Tally, StreamEvent)
+Told = TypeVar("Told", Estimate, Utterance, Gap, Tally, Notice, StreamEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Hooks:
     on_utterance: Callable[[Utterance], object] | None = None
     on_gap: Callable[[Gap], object] | None = None
     on_tally: Callable[[Tally], object] | None = None
+    on_notice: Callable[[Notice], object] | None = None
     on_event: Callable[[StreamEvent], object] | None = None
 
     def __call__(self, event: StreamEvent) -> None:
@@ -35,8 +36,10 @@ class Hooks:
             _call(self.on_utterance, event)
         elif isinstance(event, Gap):
             _call(self.on_gap, event)
-        else:
+        elif isinstance(event, Tally):
             _call(self.on_tally, event)
+        else:
+            _call(self.on_notice, event)
         _call(self.on_event, event)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from rt_ser.config import Settings
 from rt_ser.estimates import Estimator
 from rt_ser.features import LogMelStream
 from rt_ser.framing import Framer
+from rt_ser.health import InputHealth
 from rt_ser.ledger import Ledger
 from rt_ser.model import Classifier
 from rt_ser.mute import HOLD_OFF_S, Mute
-from rt_ser.stream_events import Gap, StreamEvent, Tally
+from rt_ser.stream_events import Gap, StreamEvent, Tally, only_estimates
 from rt_ser.types import (
     FRAME_SAMPLES,
     RATE_HZ,
@@ -79,6 +80,7 @@ class Pipeline:
         self._estimator.reset()
         self._ledger = Ledger()
         self._mute = Mute()
+        self._health = InputHealth()
         self._ignored = 0
         self._next_tally = TALLY_SAMPLES
         self._said = State.SILENCE
@@ -89,6 +91,11 @@ class Pipeline:
     def meter(self) -> Meter:
         """Level, floor and gate of the newest frame."""
         return self._activity.meter
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is wrong with the input at present, in words, with what to do."""
+        return self._health.findings
 
     @property
     def stats(self) -> StreamStats:
@@ -180,7 +187,8 @@ class Pipeline:
         if self._activity.opened_at is None:
             self._ledger.gate(frame.stop - LOOKBACK_SAMPLES)
             events += self._end() if was_open else []
-        return events + self._follow_state() + self._count(frame.stop)
+        notices = self._health.push(frame, is_speech=self._activity.meter.is_speech)
+        return [*events, *self._follow_state(), *notices, *self._count(frame.stop)]
 
     def _close(self) -> list[StreamEvent]:
         """Close the open utterance and say that there is none now."""
@@ -288,8 +296,3 @@ class Pipeline:
             level_dbfs=meter.level_dbfs,
             reason=reason,
         )
-
-
-def only_estimates(events: Iterable[StreamEvent]) -> list[Estimate]:
-    """Return the estimates among what a stream tells."""
-    return [event for event in events if isinstance(event, Estimate)]

@@ -66,6 +66,7 @@ class StreamRunner:
         self._latest: Estimate | None = None
         self._meter = pipeline.meter
         self._stats = pipeline.stats
+        self._findings: tuple[str, ...] = ()
         self._newest: AudioChunk | None = None
         self._trouble = ""
         self._max_age_s = max_age_s
@@ -84,6 +85,11 @@ class StreamRunner:
     def meter(self) -> Meter:
         """Level and gate at the newest frame."""
         return self._meter
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is wrong with the input at present, in words, with what to do."""
+        return self._findings
 
     @property
     def stats(self) -> StreamStats:
@@ -238,6 +244,7 @@ class StreamRunner:
     def _publish(self, events: Iterable[StreamEvent]) -> None:
         self._meter = self._pipeline.meter
         self._stats = self._pipeline.stats
+        self._findings = self._pipeline.findings
         for event in map(self._completed, events):
             if isinstance(event, Estimate):
                 self._latest = event

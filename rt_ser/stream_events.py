@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,9 +52,10 @@ class Utterance:
 
     ``probs`` is the mean over its own windows, weighted by the cube of the speech in
     them, and owes nothing to what was said before. ``trajectory`` has at most
-    ``MAX_WAYPOINTS`` points, evenly spaced but for the last one, which is at its end. ``decided`` is the
-    sample at which the end was known, a hangover after the last speech. ``change`` is None
-    for the first one. ``age_ms`` is how long ago ``decided`` was, in a live stream.
+    ``MAX_WAYPOINTS`` points, evenly spaced but for the last one, which is at its end.
+    ``decided`` is the sample at which the end was known, a hangover after the last speech.
+    ``change`` is None for the first one. ``age_ms`` is how long ago ``decided`` was, in a
+    live stream.
     """
 
     number: int
@@ -105,5 +107,24 @@ class Tally:
     stats: StreamStats
 
 
-StreamEvent: TypeAlias = Estimate | Utterance | Gap | Tally
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something is wrong with the input, known at sample ``stop``; or, ``is_over``, no longer.
+
+    ``kind`` is one of silent, clipping, offset and faint; ``text`` says it to a person, with
+    what to do.
+    """
+
+    stop: int
+    kind: str
+    text: str
+    is_over: bool = False
+
+
+StreamEvent: TypeAlias = Estimate | Utterance | Gap | Tally | Notice
 """Everything that a stream tells, in order."""
+
+
+def only_estimates(events: Iterable[StreamEvent]) -> list[Estimate]:
+    """Return the estimates among what a stream tells."""
+    return [event for event in events if isinstance(event, Estimate)]

@@ -16,6 +16,8 @@ class StreamPipeline(Protocol):
     def meter(self) -> Meter: ...  # noqa: D102
     @property
     def stats(self) -> StreamStats: ...  # noqa: D102
+    @property
+    def findings(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def feed_events(self, chunk: AudioChunk) -> Sequence[StreamEvent]:
         """Take in a chunk."""

@@ -17,7 +17,7 @@ LEVEL_0 = {
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
     "event_queue", "hooks", "ledger", "mute", "stream_events", "stream_pipeline", "utterances",
 }  # fmt: skip
-STAGES = {"framing", "vad", "features", "model", "estimates"}
+STAGES = {"framing", "health", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,8 @@ def told(samples: F32, sizes: list[int], *, live: bool = False) -> list[Event]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["replay", "live"])
 def every_event(request: pytest.FixtureRequest, demo_samples: F32) -> list[Event]:
-    return told(demo_samples, [480], live=request.param)
+    silence = np.zeros(11 * RATE_HZ, np.float32)  # of which a notice is given
+    return told(np.concatenate((demo_samples, silence)), [480], live=request.param)
 
 
 def reference() -> ModuleType:
@@ -239,6 +242,19 @@ def test_what_is_no_event_is_refused(wrong: dict[str, Any]) -> None:
         del broken["start_sample"]
     with pytest.raises(InputError, match="no event of schema 1"):
         value_of(broken)
+
+
+@given(
+    key=st.sampled_from(sorted({key.name for kind in KINDS.values() for key in kind.keys})),
+    kind=st.sampled_from(sorted(KINDS)),
+    nonsense=st.none() | st.text() | st.floats() | st.lists(st.integers()) | st.just({"a": "b"}),
+)
+def test_nonsense_in_an_event_is_refused_in_our_own_words(
+    key: str, kind: str, nonsense: object
+) -> None:
+    event = reference().examples()[kind] | {key: nonsense}
+    with suppress(InputError):
+        value_of(event)
 
 
 def test_the_declared_estimate_is_complete() -> None:

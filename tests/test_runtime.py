@@ -27,6 +27,7 @@ class CountingPipeline:
     def __init__(self, *, seconds_per_chunk: float = 0.0, fails_at: int | None = None) -> None:
         self.meter = Meter()
         self.stats = StreamStats()
+        self.findings: tuple[str, ...] = ()
         self.threads: set[int] = set()
         self._seconds_per_chunk = seconds_per_chunk
         self._fails_at = fails_at

@@ -309,6 +309,7 @@ class Stream:
     meter = Meter()
     stats = StreamStats()
     audio_age_s: float | None = None
+    findings: tuple[str, ...] = ()
     looks = 0
 
     def __getattribute__(self, name: str) -> object:
@@ -350,3 +351,11 @@ def test_framed_panels_need_the_height_that_they_say() -> None:
     least = framed_height(one)
     assert "╭" in screen(one, 80, least)[0]
     assert "╭" not in screen(one, 80, least - 1)[0]
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_what_is_wrong_with_the_input_is_on_the_screen(width: int) -> None:
+    finding = "input clips in 4 % of blocks: lower the gain"
+    lines = compose(view(findings=(finding,)), ASCII, width, 24)
+    assert any(finding in line.plain for line in lines)
+    assert all(line.cell_len <= width for line in lines)

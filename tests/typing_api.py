@@ -21,6 +21,7 @@ from rt_ser import (
     Hooks,
     InputError,
     ModelError,
+    Notice,
     OutputError,
     RtSerError,
     Settings,
@@ -114,7 +115,7 @@ def hears_everything(samples: F32, recording: Path) -> None:
         analyzer.unmute(hold_off_s=0.2)
     with rt_ser.replay(recording) as stream:
         for event in stream.events():
-            assert_type(event, Estimate | Utterance | Gap | Tally)
+            assert_type(event, Estimate | Utterance | Gap | Tally | Notice)
     with rt_ser.subscribe(rt_ser.listen(), on_utterance=turn) as subscription:
         assert_type(subscription.wait(1.0), bool)
         assert_type(subscription.stream.latest, Estimate | None)
@@ -127,5 +128,5 @@ async def awaits_a_stream(recording: Path) -> None:
         assert_type(estimate, Estimate)
     async with rt_ser.aio.replay(recording, speed=2.0) as stream:
         async for event in stream.events():
-            assert_type(event, Estimate | Utterance | Gap | Tally)
+            assert_type(event, Estimate | Utterance | Gap | Tally | Notice)
         assert_type(await stream.summary(), Summary)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from rt_ser.manifest import Manifest
-from rt_ser.outputs.kinds import ESTIMATE, GAP, STATE_CHANGE, STATS, SUMMARY, UTTERANCE
+from rt_ser.outputs.kinds import ESTIMATE, GAP, NOTICE, STATE_CHANGE, STATS, SUMMARY, UTTERANCE
 from rt_ser.outputs.schema import HASH_DIGITS, PROBS, Context, Kind, described, keys_of
 from rt_ser.outputs.sink import Event
-from rt_ser.stream_events import Gap, StreamEvent, Tally, Utterance
+from rt_ser.stream_events import Gap, Notice, StreamEvent, Tally, Utterance
 from rt_ser.types import Estimate, State, Summary
 
-_KIND_OF = {Estimate: ESTIMATE, Utterance: UTTERANCE, Gap: GAP, Tally: STATS}
+_KIND_OF = {Estimate: ESTIMATE, Utterance: UTTERANCE, Gap: GAP, Tally: STATS, Notice: NOTICE}
 
 
 class EventStream:

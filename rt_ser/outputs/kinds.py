@@ -174,6 +174,20 @@ STATS: Final = Kind(
     ),
 )  # fmt: skip
 
+NOTICE: Final = Kind(
+    name="notice",
+    doc="Something is wrong with the input, or is no longer: said once each.",
+    keys=(
+        *head("notice"),
+        *at("stop", "where it was found"),
+        key("kind", {"enum": ["silent", "clipping", "offset", "faint"]}, "what it is"),
+        key("text", TEXT, "the same for a person, with what to do"),
+        key("over", {"type": "boolean"}, "whether it has ceased",
+            lambda value, _: bool(value.is_over)),
+        *CLOCK,
+    ),
+)  # fmt: skip
+
 SUMMARY: Final = Kind(
     name="summary",
     doc="The stream in total; its last event.",
@@ -195,7 +209,7 @@ SUMMARY: Final = Kind(
 )  # fmt: skip
 
 KINDS: Final = {
-    kind.name: kind for kind in (ESTIMATE, UTTERANCE, STATE_CHANGE, GAP, STATS, SUMMARY)
+    kind.name: kind for kind in (ESTIMATE, UTTERANCE, STATE_CHANGE, GAP, STATS, NOTICE, SUMMARY)
 }
 """Every type of event by its name."""
 

@@ -200,7 +200,8 @@ def status_lines(view: View, look: Look, width: int, most_lines: int = 2) -> lis
     """Lay the status items out in as few lines as they need.
 
     Long names of input and model are shortened; where lines are still too few, the
-    first ones give way, so that losses of audio are always told.
+    first ones give way, so that losses of audio are always told. What is wrong with the
+    input comes last, in place of the first line.
     """
     gap = Text(f" {look.dot} ", FAINT)
     rows = [Text()]
@@ -211,4 +212,7 @@ def status_lines(view: View, look: Look, width: int, most_lines: int = 2) -> lis
         elif rows[-1]:
             rows[-1].append_text(gap)
         rows[-1].append_text(short)
+    if view.findings:
+        text = Text(clean("; ".join(view.findings), look), f"bold {CAUTION}")
+        rows = [rows[-1], shorten(text, width, look)]
     return [fit(row, width, look) for row in rows[-most_lines:]]

@@ -9,7 +9,16 @@ import numpy as np
 
 from rt_ser.errors import InputError
 from rt_ser.outputs.sink import Event
-from rt_ser.stream_events import Change, Gap, Loudest, StreamEvent, Tally, Utterance, Waypoint
+from rt_ser.stream_events import (
+    Change,
+    Gap,
+    Loudest,
+    Notice,
+    StreamEvent,
+    Tally,
+    Utterance,
+    Waypoint,
+)
 from rt_ser.types import F32, RATE_HZ, Estimate, State, StreamStats, Summary, freeze
 
 
@@ -24,7 +33,7 @@ def value_of(event: Event) -> StreamEvent | Summary | None:
     try:
         build = _BUILDERS.get(str(event["type"]))
         return None if build is None else build(dict(event))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"no event of schema 1: {type(error).__name__}: {error}") from None
 
 
@@ -95,6 +104,12 @@ def _tally(event: dict[str, Any]) -> Tally:
     return Tally(stop=event["stop_sample"], stats=StreamStats(**event["counters"]))
 
 
+def _notice(event: dict[str, Any]) -> Notice:
+    return Notice(
+        stop=event["stop_sample"], kind=event["kind"], text=event["text"], is_over=event["over"]
+    )
+
+
 def _summary(event: dict[str, Any]) -> Summary:
     return Summary(
         **_verdict(event),
@@ -110,5 +125,6 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], StreamEvent | Summary]] = {
     "utterance": _utterance,
     "gap": _gap,
     "stats": _tally,
+    "notice": _notice,
     "summary": _summary,
 }

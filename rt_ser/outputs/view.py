@@ -36,6 +36,10 @@ class Feed(Protocol):
     def audio_age_s(self) -> float | None:
         """Seconds since the newest audio; None in a replay."""
 
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is wrong with the input, in words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -65,6 +69,7 @@ class View:
     moments: tuple[Moment, ...]
     audio_age_s: float | None = None
     inference_ms: float | None = None
+    findings: tuple[str, ...] = ()
 
     @property
     def position_s(self) -> float:
@@ -158,4 +163,5 @@ class Monitor:
             moments=self.history.moments(),
             audio_age_s=self.feed.audio_age_s,
             inference_ms=self.history.inference_ms,
+            findings=self.feed.findings,
         )
