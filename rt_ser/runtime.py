@@ -120,8 +120,12 @@ class StreamRunner:
         self._pipeline.mute()
 
     def unmute(self, *, hold_off_s: float = HOLD_OFF_S) -> None:
-        """Listen again after ``hold_off_s`` more seconds of audio; any thread may ask for it."""
-        self._pipeline.unmute(hold_off_s=hold_off_s)
+        """Listen again after ``hold_off_s`` more seconds of audio; any thread may ask for it.
+
+        Live, what was captured by now and still waits to be heard stays muted too.
+        """
+        waiting_s = min(self.audio_age_s or 0.0, self._max_age_s)
+        self._pipeline.unmute(hold_off_s=hold_off_s + waiting_s)
 
     def start(self) -> None:
         """Open the source and start the worker; raises what ``source.open`` raises."""

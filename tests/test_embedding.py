@@ -201,6 +201,32 @@ def test_a_slow_listener_loses_estimates_and_never_a_turn(demo_samples: F32) -> 
     assert [event.number for event in left if isinstance(event, Utterance)] == turns
 
 
+def test_what_was_captured_while_muted_is_never_heard() -> None:
+    """The worker lags half a second behind; what it has not heard yet is the echo."""
+    unmuted: list[float] = []
+
+    class Slow(Pipeline):
+        def unmute(self, *, hold_off_s: float = 0.0) -> None:
+            unmuted.append(hold_off_s)
+
+    source = ScriptedSource(np.zeros(960, np.float32), is_live=True, hangs=True)
+    with StreamRunner(source, Slow(FakeClassifier())) as stream:
+        while stream.audio_age_s is None:
+            time.sleep(0.01)
+        stream.unmute(hold_off_s=0.3)
+        time.sleep(0.5)
+        stream.unmute(hold_off_s=0.3)
+        time.sleep(1.3)
+        stream.unmute(hold_off_s=0.3)
+    assert 0.3 <= unmuted[0] < 0.7
+    assert 0.8 <= unmuted[1] < 1.6
+    assert unmuted[2] == pytest.approx(1.8)
+    with script(np.zeros(960, np.float32)) as replayed:
+        replayed.wait(5.0)
+        assert replayed.audio_age_s is None
+        replayed.unmute()
+
+
 # Subscriptions ----------------------------------------------------------------------------
 
 
