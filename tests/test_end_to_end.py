@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import soundfile
 
 from rt_ser.acoustics import level_dbfs
+from rt_ser.audio.soundserver import recorded_sources
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
 from tests.isolation import environment
 from tests.vmic import VirtualMicrophone, missing
@@ -76,9 +78,12 @@ def test_listening_equals_replaying(
     pcm = np.rint(demo_samples[: SPOKEN_S * RATE_HZ] * 32_768).clip(-32_768, 32_767)
     listener = start("listen", "--jsonl", "live.jsonl", folder=tmp_path)
     try:
-        virtual_microphone.play(np.zeros(2 * RATE_HZ, np.int16))
-        virtual_microphone.play(pcm.astype(np.int16))
-        virtual_microphone.play(np.zeros(RATE_HZ, np.int16))
+        deadline = time.monotonic() + 30.0
+        while not recorded_sources(listener.pid):
+            assert time.monotonic() < deadline, "it does not record"
+            time.sleep(0.05)
+        time.sleep(0.5)
+        time.sleep(virtual_microphone.play(pcm.astype(np.int16)) + 1.5)
         listener.send_signal(signal.SIGINT)
         _, errors = listener.communicate(timeout=20)
     finally:

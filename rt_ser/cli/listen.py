@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import gc
 from collections.abc import Sequence
 
 from rt_ser.cli.common import Parser, add_settings, command_parser, load_settings, positive
+from rt_ser.cli.logs import add_log_level
 from rt_ser.cli.outputs import add_outputs, check_outputs, separate
 
 EPILOG = """\
@@ -23,13 +26,26 @@ def parser() -> Parser:
     command.add_argument(
         "--seconds", type=positive, metavar="N", help="end after N seconds of audio"
     )
+    command.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="serve counters to Prometheus at http://127.0.0.1:PORT/metrics, to this machine only",
+    )
+    add_log_level(command)
     add_outputs(command, recordings=False)
     add_settings(command)
     return command
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: give a number from 1 to 65535")
+    return int(text)
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Listen until the time is over, Ctrl-C, or the device fails."""
+    """Listen until the time is over or Ctrl-C; a device that fails is waited for."""
     options = parser().parse_args(separate(arguments))
     check_outputs(options)
     settings = load_settings(options).settings
@@ -50,5 +66,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.seconds is not None:
         source = LimitedSource(source, seconds=options.seconds)
     with Session(options, settings, live=True) as session:
+        # What is loaded by now stays: collections that halt the callback pass it over.
+        gc.freeze()
         session.play(source)
+        gc.unfreeze()
     return 0

@@ -17,6 +17,7 @@ from rt_ser.cli.common import (
     positive,
     tell,
 )
+from rt_ser.cli.logs import add_log_level
 from rt_ser.cli.outputs import (
     HEADERLESS,
     RECORDINGS,
@@ -68,6 +69,7 @@ def parser() -> Parser:
         metavar="NAME",
         help="uint8, int16, int24, int32, float32 or float64, little-endian (default int16)",
     )
+    add_log_level(command)
     add_outputs(command, recordings=True)
     add_settings(command)
     return command

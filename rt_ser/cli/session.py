@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import threading
@@ -12,12 +13,14 @@ from types import FrameType
 
 from rt_ser.audio.source import AudioSource
 from rt_ser.cli.common import tell
+from rt_ser.cli.logs import StderrLog, logging_to
 from rt_ser.cli.outputs import open_sinks, uses_stdout
 from rt_ser.config import Settings
 from rt_ser.model import Classifier, TfliteClassifier
 from rt_ser.outputs.display import Display, NoDisplay
 from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.look import look_for
+from rt_ser.outputs.metrics import MetricsServer
 from rt_ser.outputs.plain import PlainDisplay
 from rt_ser.outputs.sink import STDOUT, Event, LineWriter, LossySink
 from rt_ser.outputs.terminal import TerminalDisplay, is_screen, terminal_console
@@ -25,7 +28,10 @@ from rt_ser.outputs.totals import summary_lines
 from rt_ser.outputs.view import History, Monitor
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
-from rt_ser.types import Estimate, Summary
+from rt_ser.stream_events import Notice
+from rt_ser.types import RATE_HZ, Estimate, Summary
+
+_LOG = logging.getLogger(__name__)
 
 
 class Session:
@@ -56,14 +62,20 @@ class Session:
         self._classifier: Classifier = TfliteClassifier.load(
             settings.model.name, threads=settings.model.threads
         )
+        self._metrics_port: int | None = getattr(options, "metrics_port", None)
+        self._log = StderrLog()
+        self._log_level: str = options.log_level
+        self._stack = ExitStack()
         self._sinks = open_sinks(options, self._classifier.manifest.labels, live=live)
 
     def __enter__(self) -> Session:
-        """Return the session."""
+        """Begin to tell what happens."""
+        self._stack.enter_context(logging_to(self._log, self._log_level))
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Close the outputs."""
+        self._stack.close()
         for sink in self._sinks:
             sink.close()
             if isinstance(sink, LossySink) and sink.dropped:
@@ -84,6 +96,10 @@ class Session:
             stack.enter_context(runner)
             name = file or source.name
             display = self._display(runner, name)
+            if self._metrics_port is not None:
+                stack.enter_context(MetricsServer(runner, port=self._metrics_port))
+            if self._has_screen and not self._is_silent:
+                stack.enter_context(self._log.held_back())
             stack.callback(display.stop)
             display.start()
             events = EventStream(name, self._classifier.manifest, live=self.live)
@@ -100,6 +116,8 @@ class Session:
         for told in runner.events():
             if isinstance(told, Estimate):
                 display.show(told)
+            elif isinstance(told, Notice):
+                _LOG.log(logging.INFO if told.is_over else logging.WARNING, "%s", spoken(told))
             for event in events.of(told):
                 self._write(event)
 
@@ -140,6 +158,12 @@ class Session:
         return TerminalDisplay(
             monitor, look=self._look, console=self._console, refresh_hz=ui.refresh_hz
         )
+
+
+def spoken(notice: Notice) -> str:
+    """Say a notice in a line."""
+    moment = f"{notice.stop / RATE_HZ:.0f} s"
+    return f"no longer, at {moment}: {notice.text}" if notice.is_over else notice.text
 
 
 @contextmanager
