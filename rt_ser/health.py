@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from rt_ser.stream_events import Notice
-from rt_ser.types import FRAME_SAMPLES, RATE_HZ, Frame
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame
 
 WINDOW_S: Final = 10
 """Length of what is looked at, in seconds."""
@@ -66,17 +66,7 @@ class InputHealth:
         """Take the next frame and return what is to be said now, looking once a second."""
         if frame.gap:
             self._measures.clear()
-        samples = frame.samples
-        magnitude = np.abs(samples)
-        power = float(np.dot(samples, samples)) / len(samples) if is_speech else None
-        self._measures.append(
-            _Measure(
-                peak=float(magnitude.max()),
-                mean=float(samples.mean()),
-                is_clipped=int(np.count_nonzero(magnitude >= FULL_SCALE)) >= CLIPPED_RUN,
-                speech_power=power,
-            )
-        )
+        self._measures.append(_measured(frame.samples, is_speech=is_speech))
         self._frames += 1
         is_heard = "silent" in self._found and self._measures[-1].peak >= SILENT_PEAK
         if not is_heard and (self._frames % _LOOK_FRAMES or len(self._measures) < _WINDOW_FRAMES):
@@ -132,6 +122,17 @@ class InputHealth:
             "faint": f"input is faint: speech comes at {level_dbfs:.0f} dBFS: raise the gain, or "
             "move the microphone closer"
         }
+
+
+def _measured(samples: F32, *, is_speech: bool) -> _Measure:
+    peak = max(float(np.maximum.reduce(samples)), -float(np.minimum.reduce(samples)))
+    clipped = int(np.count_nonzero(np.abs(samples) >= FULL_SCALE)) if peak >= FULL_SCALE else 0
+    return _Measure(
+        peak=peak,
+        mean=float(np.add.reduce(samples)) / len(samples),
+        is_clipped=clipped >= CLIPPED_RUN,
+        speech_power=float(np.dot(samples, samples)) / len(samples) if is_speech else None,
+    )
 
 
 def _silent_text(*, is_zero: bool) -> str:

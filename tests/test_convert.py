@@ -251,3 +251,30 @@ def test_another_stream_goes_on_as_if_it_were_the_first(
     gap = next(c.gap for c in chunks if c is not None)
     assert gap == chunker.lost == max(1, round(lost_s * RATE_HZ))
     assert chunker.position == ends_at + gap + samples_at(len(second), after_hz)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "off", "hours"),
+    [(16_000, 200e-6, 10), (16_000, -200e-6, 10), (44_100, 200e-6, 1), (8_000, -200e-6, 1)],
+)
+def test_the_drift_of_a_devices_clock_does_not_accumulate(
+    rate_hz: int, off: float, hours: int
+) -> None:
+    """Hours of a device that runs 200 ppm off, which is 7 s after ten.
+
+    Positions keep to its samples to the last one, and the moment that a chunk tells stays
+    that of the clock on the wall: what is told is never older than it says.
+    """
+    chunker = Chunker(Converter(rate_hz, 1))
+    second = np.zeros((rate_hz, 1), np.float32)
+    second_s = 1 / (1 + off)  # what the device takes for as many samples
+    for number in range(1, hours * 3_600 + 1):
+        now_s = number * second_s
+        chunk = chunker.push(second, captured_at=now_s)
+        assert chunk is not None
+        assert chunk.captured_at is not None
+        held = samples_at(number * rate_hz, rate_hz) - chunk.stop
+        assert 0 <= held < 0.15 * RATE_HZ  # the more, the lower the rate
+        assert now_s - chunk.captured_at == pytest.approx(held / RATE_HZ, abs=1e-9)
+    chunker.flush()
+    assert chunker.position == hours * 3_600 * RATE_HZ

@@ -254,3 +254,33 @@ def test_a_doorbell_rung_before_or_during_the_wait_is_heard_once() -> None:
     started = time.monotonic()
     assert bell.wait(2.0)
     assert time.monotonic() - started < 1.0
+
+
+@needs_microphone
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "sample_format"),
+    [
+        (8_000, 1, "s16le"), (22_050, 8, "s16le"), (44_100, 3, "s24le"), (96_000, 5, "float32le"),
+        (192_000, 2, "s24le"),
+    ],
+)  # fmt: skip
+def test_any_rate_format_and_number_of_channels(
+    rate_hz: int, channels: int, sample_format: str
+) -> None:
+    """A tone comes out as that tone, at its level and as long as it was."""
+    seconds = np.arange(rate_hz) / rate_hz
+    tone = (0.4 * np.sin(2 * np.pi * 500 * seconds)).astype(np.float32)
+    layout = {"rate_hz": rate_hz, "channels": channels, "sample_format": sample_format}
+    # Not the mean: the server, which spreads the tone, leaves the bass channel out.
+    with VirtualMicrophone(**layout) as microphone, MicrophoneSource(channel="first") as source:
+        chunks = record(source, microphone.play(tone) + 1.0)
+        native = source._capture.device
+        assert (native.rate_hz, native.channels) == (rate_hz, channels)
+        assert source.counters.dropped_samples == 0
+    heard = joined(chunks)
+    sounding = np.flatnonzero(np.abs(heard) > 0.02)
+    assert sounding[-1] - sounding[0] == pytest.approx(RATE_HZ, abs=100)
+    middle = heard[sounding[0] + 2_000 : sounding[0] + 2_000 + RATE_HZ // 2]
+    spectrum = 2 * np.abs(np.fft.rfft(middle)) / len(middle)
+    assert int(np.argmax(spectrum)) == 250
+    assert spectrum[250] == pytest.approx(0.4, abs=0.002)
