@@ -23,8 +23,9 @@ class BackgroundSink:
     """Sends events from a thread of its own, and reconnects with growing pauses.
 
     When more than ``MAX_QUEUE`` events wait, the oldest is dropped and counted in
-    ``dropped``. Subclasses say how to connect, send and disconnect; an ``OSError`` of
-    theirs means that the connection is gone, and the event is sent again over the next.
+    ``dropped``, as is what could not be sent by the end. Subclasses say how to connect, send
+    and disconnect; an ``OSError`` of theirs means that the connection is gone, and the event
+    is sent again over the next.
     """
 
     def __init__(self, name: str) -> None:
@@ -81,6 +82,8 @@ class BackgroundSink:
                 is_connected = False
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        with self._changed:
+            self.dropped += len(self._events) + (event is not None)
         self.disconnect()
 
     def _take(self) -> Event | None:

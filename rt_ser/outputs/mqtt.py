@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -40,7 +40,7 @@ class Broker:
     port: int
     tls: bool
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     node: str
 
 
@@ -50,6 +50,7 @@ def broker(uri: str, *, environ: Mapping[str, str] = os.environ) -> Broker:
     node = parts.path.strip("/") or "rt-ser"
     try:
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # a name that no socket takes is a ValueError here
     except ValueError:
         host, port = None, None
     if parts.scheme not in ("mqtt", "mqtts") or not host:
@@ -99,10 +100,10 @@ class MqttSink:
 
     def write(self, event: Event) -> None:
         """Publish an event; returns at once."""
-        if not self._client.is_connected() or self._unsent >= MAX_UNSENT:
-            self.dropped += 1
-            return
         with self._lock:
+            if not self._client.is_connected() or self._unsent >= MAX_UNSENT:
+                self.dropped += 1
+                return
             self._unsent += 1
         text = json.dumps(event, allow_nan=False, separators=(",", ":"))
         self._client.publish(f"{self._base}/{event['type']}", text, qos=0)
@@ -129,7 +130,7 @@ class MqttSink:
         client.on_connect_fail = lambda *_told: self._answered.set()
         client.on_message = self._announce
         client.on_publish = self._published
-        client.on_disconnect = self._forget_unsent
+        client.on_disconnect = self._drop_unsent
         return client
 
     def _announce(self, client: Any, *_told: object) -> None:
@@ -145,8 +146,10 @@ class MqttSink:
         with self._lock:
             self._unsent = max(0, self._unsent - 1)
 
-    def _forget_unsent(self, *_told: object) -> None:
+    def _drop_unsent(self, *_told: object) -> None:
+        """Count what a broken connection took along: the client does not send it again."""
         with self._lock:
+            self.dropped += self._unsent
             self._unsent = 0
 
 

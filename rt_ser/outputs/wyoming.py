@@ -67,6 +67,7 @@ def address(uri: str) -> str | tuple[str, int]:
         if parts.scheme == "unix" and parts.path and not parts.netloc:
             return parts.path
         if parts.scheme == "tcp" and parts.hostname and parts.port:
+            parts.hostname.encode("idna")  # a name that no socket takes is a ValueError here
             return parts.hostname, parts.port
     except ValueError:
         pass
