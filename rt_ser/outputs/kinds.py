@@ -120,7 +120,7 @@ UTTERANCE: Final = Kind(
         *at("decided", "where its end was known, a hangover after the last speech"),
         key("utterance", COUNT, "its number, from 0", lambda value, _: int(value.number)),
         *VERDICT,
-        probs("mean over its windows, weighted by the speech in them"),
+        probs("mean over its windows, weighted by the cube of the speech in them"),
         *AFFECTS,
         seconds("seconds of speech in it"),
         key("windows", COUNT, "how many windows were judged"),
