@@ -335,7 +335,10 @@ def test_without_a_server_wyoming_keeps_the_newest() -> None:
     assert sink.dropped >= 2 * MAX_QUEUE - 1
 
 
-@pytest.mark.parametrize("uri", ["host:10700", "tcp://h", "tcp://h:x", "unix://a", "http://h:1", f"tcp://{64 * 'h'}:1"])
+@pytest.mark.parametrize(
+    "uri",
+    ["host:10700", "tcp://h", "tcp://h:x", "unix://a", "http://h:1", f"tcp://{64 * 'h'}:1"],
+)
 def test_what_is_no_wyoming_address(uri: str) -> None:
     with pytest.raises(OutputError, match=r"no Wyoming address: .*: give tcp://HOST"):
         address(uri)
