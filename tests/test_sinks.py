@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -247,6 +249,28 @@ def test_one_replay_feeds_every_file(
     assert Path("webvtt.out").read_text().count("-->") == len(spoken)
     assert Path("emotionml.out").read_text().count("</emotion>") == len(spoken)
     assert Path("parquet.out").read_bytes()[:4] == b"PAR1"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_an_output_that_fails_keeps_no_other_from_being_closed(
+    demo_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolate(monkeypatch, tmp_path)
+    arrow: Any = pytest.importorskip("pyarrow.parquet", reason="pip install 'rt-ser[parquet]'")
+    pipe, table = tmp_path / "pipe", tmp_path / "table.parquet"
+    os.mkfifo(pipe)
+
+    def read_a_little() -> None:
+        with pipe.open("rb") as reader:
+            reader.read(10)
+
+    reader = threading.Thread(target=read_a_little)
+    reader.start()
+    words = ["--emotionml", str(pipe), "--parquet", str(table), "--wyoming", "tcp://127.0.0.1:1"]
+    assert main(["replay", str(demo_recording), "--quiet", "--speed", "max", *words]) == 141
+    reader.join()
+    assert arrow.read_table(table).num_rows > 0
+    assert "rt-ser-wyoming" not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.look import look_for
 from rt_ser.outputs.metrics import MetricsServer
 from rt_ser.outputs.plain import PlainDisplay
-from rt_ser.outputs.sink import STDOUT, Event, LineWriter, LossySink
+from rt_ser.outputs.sink import STDOUT, Event, LineWriter, LossySink, Sink
 from rt_ser.outputs.terminal import TerminalDisplay, is_screen, terminal_console
 from rt_ser.outputs.totals import summary_lines
 from rt_ser.outputs.view import History, Monitor
@@ -71,15 +71,13 @@ class Session:
     def __enter__(self) -> Session:
         """Begin to tell what happens."""
         self._stack.enter_context(logging_to(self._log, self._log_level))
+        for sink in self._sinks:
+            self._stack.callback(_close, sink)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the outputs."""
+        """Close the outputs, each of them whatever becomes of the others."""
         self._stack.close()
-        for sink in self._sinks:
-            sink.close()
-            if isinstance(sink, LossySink) and sink.dropped:
-                tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
 
     def play(self, source: AudioSource, *, file: str | None = None) -> Summary:
         """Run one source to its end, or until Ctrl-C or SIGTERM, and report its totals.
@@ -158,6 +156,13 @@ class Session:
         return TerminalDisplay(
             monitor, look=self._look, console=self._console, refresh_hz=ui.refresh_hz
         )
+
+
+def _close(sink: Sink) -> None:
+    """Close an output and say what it could not send."""
+    sink.close()
+    if isinstance(sink, LossySink) and sink.dropped:
+        tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
 
 
 def spoken(notice: Notice) -> str:

@@ -51,10 +51,12 @@ class EmotionMlSink:
 
     def close(self) -> None:
         """Write the document's end and close the file."""
-        if self._is_open:
-            self._is_open = False
-            self._writer.write_line("</emotionml>")
-        self._writer.close()
+        try:
+            if self._is_open:
+                self._is_open = False
+                self._writer.write_line("</emotionml>")
+        finally:
+            self._writer.close()
 
 
 def head(labels: Iterable[str]) -> list[str]:
