@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 from rt_ser import api
@@ -88,7 +87,7 @@ class AsyncStream:
 
     async def aclose(self) -> None:
         """End the stream: open speech is judged, the source closed."""
-        await self._end(None, None, None)
+        await self._end(None)
 
     def __aiter__(self) -> AsyncIterator[Estimate]:
         """Iterate over the estimates."""
@@ -99,14 +98,9 @@ class AsyncStream:
         await self._start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         """End the stream; an error that nobody has seen is raised unless one is under way."""
-        await self._end(exc_type, exc, traceback)
+        await self._end(exc_type)
 
     async def _estimates(self) -> AsyncIterator[Estimate]:
         async with aclosing(self.events()) as events:
@@ -133,14 +127,9 @@ class AsyncStream:
         self._is_started = True
         await self._wait_for(self.runner.start)
 
-    async def _end(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def _end(self, exc_type: type[BaseException] | None) -> None:
         try:
-            await self._wait_for(lambda: self.runner.__exit__(exc_type, exc, traceback))
+            await self._wait_for(lambda: self.runner.__exit__(exc_type))
         finally:
             self._threads.shutdown(wait=False)
 

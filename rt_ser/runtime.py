@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Self
 
 from rt_ser.accounting import with_source
@@ -168,12 +167,7 @@ class StreamRunner:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         """Stop the stream; an error that nobody has seen is raised unless one is under way."""
         self.stop()
         if exc_type is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 from typing import Self
 
 from rt_ser.hooks import Hooks
@@ -59,12 +58,7 @@ class Subscription:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
         """End the stream; an error that nobody has seen is raised unless one is under way."""
         self.stop()
         if exc_type is None:

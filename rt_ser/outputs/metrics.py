@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import TracebackType
 from typing import Final, Self
 
 from rt_ser.errors import OutputError
@@ -107,12 +106,7 @@ class MetricsServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Answer no more; a request under way is given up."""
         threading.Thread(target=self._server.shutdown, daemon=True).start()
         self._thread.join(0.3)
