@@ -107,6 +107,7 @@ def test_old_audio_is_not_shown_as_the_present() -> None:
     assert "stale: no fresh audio" in lines[2]
     assert not any(line.startswith(UNICODE.pointer) for line in lines)
     assert "audio age 1600 ms" in "\n".join(lines)
+    assert not view(audio_age_s=1.6, max_age_s=2.0).is_stale, "the stream's own limit counts"
 
 
 def test_silence_recalls_what_was_heard_last() -> None:

@@ -152,6 +152,7 @@ class Session:
             labels=manifest.labels,
             is_live=self.live,
             timeline_s=ui.timeline_s,
+            max_age_s=self.settings.audio.max_age_s,
         )
         return TerminalDisplay(
             monitor, look=self._look, console=self._console, refresh_hz=ui.refresh_hz

@@ -13,9 +13,6 @@ COVER_S = 0.5
 """How far back one estimate speaks for: two default hops, so that one lost estimate
 leaves no hole in the timeline and a pause does."""
 
-STALE_S = 1.5
-"""Age of the newest audio beyond which nothing is shown as being so now."""
-
 
 class Feed(Protocol):
     """What a running stream lets others look at, at any moment and without waiting."""
@@ -56,7 +53,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
-    """Everything that one screen needs. Drawing it has no other input than its size."""
+    """Everything that one screen needs. Drawing it has no other input than its size.
+
+    Beyond ``max_age_s`` the newest audio is too old for anything to be shown as being so now.
+    """
 
     source: str
     model: str
@@ -70,6 +70,7 @@ class View:
     audio_age_s: float | None = None
     inference_ms: float | None = None
     findings: tuple[str, ...] = ()
+    max_age_s: float = 1.5
 
     @property
     def position_s(self) -> float:
@@ -80,7 +81,7 @@ class View:
     def is_stale(self) -> bool:
         """Whether the newest audio is too old to be shown as the present."""
         said_so = self.estimate is not None and self.estimate.state is State.STALE
-        return said_so or (self.audio_age_s is not None and self.audio_age_s > STALE_S)
+        return said_so or (self.audio_age_s is not None and self.audio_age_s > self.max_age_s)
 
 
 class History:
@@ -148,6 +149,7 @@ class Monitor:
     labels: tuple[str, ...]
     is_live: bool
     timeline_s: float
+    max_age_s: float = 1.5
 
     def view(self) -> View:
         """Take the newest of everything; waits for nobody."""
@@ -164,4 +166,5 @@ class Monitor:
             audio_age_s=self.feed.audio_age_s,
             inference_ms=self.history.inference_ms,
             findings=self.feed.findings,
+            max_age_s=self.max_age_s,
         )
