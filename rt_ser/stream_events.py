@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rt_ser.types import F32, RATE_HZ, Estimate, StreamStats
+from rt_ser.types import F32, RATE_HZ, Estimate, Span, StreamStats
 
 MAX_WAYPOINTS = 32
 """Points that the course of an utterance is told in, however long it lasts."""
@@ -47,7 +47,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Utterance:
+class Utterance(Span):
     """A stretch of speech as a whole, told when it has ended: what an agent wants per turn.
 
     ``probs`` is the mean over its own windows, weighted by the cube of the speech in
@@ -74,16 +74,6 @@ class Utterance:
     loudest: Loudest
     change: Change | None = None
     age_ms: float | None = None
-
-    @property
-    def start_s(self) -> float:
-        """Start of the utterance in seconds of audio time."""
-        return self.start / RATE_HZ
-
-    @property
-    def stop_s(self) -> float:
-        """End of the utterance in seconds of audio time."""
-        return self.stop / RATE_HZ
 
     @property
     def speech_s(self) -> float:

@@ -128,12 +128,30 @@ class Prediction:
     inference_ms: float
 
 
+class Span:
+    """What lasts from sample ``start`` to sample ``stop``, in seconds."""
+
+    __slots__ = ()
+    start: int
+    stop: int
+
+    @property
+    def start_s(self) -> float:
+        """Where it begins, in seconds of audio time."""
+        return self.start / RATE_HZ
+
+    @property
+    def stop_s(self) -> float:
+        """Where it ends, in seconds of audio time."""
+        return self.stop / RATE_HZ
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Estimate:
+class Estimate(Span):
     """What is known of the speaker's emotion at sample ``stop``.
 
-    ``probs`` is the rolling estimate, ``window_probs`` that of the newest window
-    alone; both shape (classes,), in the order of ``labels``. ``label`` is the
+    ``start`` and ``stop`` are those of the judged window. ``probs`` is the rolling estimate,
+    ``window_probs`` that of the newest window alone; both shape (classes,), in the order of ``labels``. ``label`` is the
     most probable class of ``probs`` and ``confidence`` its probability; while
     nobody speaks, or too little was said yet, they are an empty string and 0, so that
     silence is never given an emotion. ``valence`` and ``arousal`` lie in
@@ -160,16 +178,6 @@ class Estimate:
     age_ms: float | None = None
     inference_ms: float | None = None
     reason: str = ""
-
-    @property
-    def start_s(self) -> float:
-        """Start of the judged window in seconds of audio time."""
-        return self.start / RATE_HZ
-
-    @property
-    def stop_s(self) -> float:
-        """End of the judged window in seconds of audio time."""
-        return self.stop / RATE_HZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
