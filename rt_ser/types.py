@@ -151,10 +151,10 @@ class Estimate(Span):
     """What is known of the speaker's emotion at sample ``stop``.
 
     ``start`` and ``stop`` are those of the judged window. ``probs`` is the rolling estimate,
-    ``window_probs`` that of the newest window alone; both shape (classes,), in the order of ``labels``. ``label`` is the
-    most probable class of ``probs`` and ``confidence`` its probability; while
-    nobody speaks, or too little was said yet, they are an empty string and 0, so that
-    silence is never given an emotion. ``valence`` and ``arousal`` lie in
+    ``window_probs`` that of the newest window alone; both shape (classes,), in the order of
+    ``labels``. ``label`` is the most probable class of ``probs`` and ``confidence`` its
+    probability; while nobody speaks, or too little was said yet, they are an empty string
+    and 0, so that silence is never given an emotion. ``valence`` and ``arousal`` lie in
     [-1, 1]. ``reason`` says why the state is what it is, where that is not for what was
     heard. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
     stream and play no part in the signal path.
