@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from rt_ser.config import shown
 from rt_ser.errors import ModelError
 from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import RATE_HZ
 
 MAX_MANIFEST_BYTES = 64 * 1024
+MAX_VALUES = 10_000
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 
 
@@ -62,7 +65,7 @@ def read_manifest(path: Path) -> Manifest:
             f"{path}: {error.args[0]} is missing from the manifest: export the model again"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"{path}: {error}: export the model again") from None
+        raise ModelError(f"{path}: {str(error)[:200]}: export the model again") from None
 
 
 def _read_tree(path: Path) -> dict[str, Any]:
@@ -78,21 +81,34 @@ def _read_tree(path: Path) -> dict[str, Any]:
     # ValueError: an impossible date or a huge number; RecursionError: brackets within brackets
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = str(getattr(error, "problem", None) or "not YAML text")
-        raise ModelError(f"{path}: {problem}: export the model again") from None
+        raise ModelError(f"{path}: {problem[:120]}: export the model again") from None
+    if _unfolded(tree, {}) > MAX_VALUES:
+        raise ModelError(f"{path}: over {MAX_VALUES} values: this is no manifest")
     if not isinstance(tree, dict):
         raise ModelError(f"{path}: no mapping of keys to values: export the model again")
     return tree
 
 
+def _unfolded(value: Any, known: dict[int, float]) -> float:
+    """Count values with every alias written out: a few lines of YAML can mean a billion."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # for as long as it may yet contain itself
+        children = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(child, known) for child in children)
+    return known[id(value)]
+
+
 def _manifest(tree: dict[str, Any], path: Path) -> Manifest:
     labels = tree["labels"]
     if not isinstance(labels, list) or len(labels) < 2 or len(set(map(str, labels))) != len(labels):
-        raise ValueError(f"labels={labels!r} must be a list of two or more different names")
+        raise ValueError(f"labels={shown(labels)} must be a list of two or more different names")
     temperature = float(tree["temperature"])
     if not 0.05 <= temperature <= 20.0:
         raise ValueError(f"temperature={temperature} must be 0.05 to 20")
     if tree["rate_hz"] != RATE_HZ:
-        raise ValueError(f"rate_hz={tree['rate_hz']!r} must be {RATE_HZ}")
+        raise ValueError(f"rate_hz={shown(tree['rate_hz'])} must be {RATE_HZ}")
     return Manifest(
         name=str(tree["name"]),
         labels=tuple(map(str, labels)),
@@ -110,7 +126,7 @@ def _manifest(tree: dict[str, Any], path: Path) -> Manifest:
 
 def _recipe(features: Any) -> Recipe:
     if not isinstance(features, dict):
-        raise ValueError(f"features={features!r} must be a mapping of keys to values")
+        raise ValueError(f"features={shown(features)} must be a mapping of keys to values")
     recipe = recipe_named(str(features["name"]))
     if features != recipe.parameters():
         wrong = {key for key, value in recipe.parameters().items() if features.get(key) != value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rt_ser.config import shown
 from rt_ser.errors import ModelError
 
 
@@ -58,7 +59,7 @@ def recipe_named(name: str) -> Recipe:
     """Return the recipe of that name, or raise ModelError listing those known."""
     if name not in RECIPES:
         raise ModelError(
-            f"feature recipe {name!r} is unknown: this version knows {', '.join(RECIPES)}; "
+            f"feature recipe {shown(name)} is unknown: this version knows {', '.join(RECIPES)}; "
             "install the rt-ser that the model was made for"
         )
     return RECIPES[name]

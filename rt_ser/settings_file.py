@@ -17,6 +17,7 @@ from rt_ser.config import Settings, build, declarations, parse, unknown_key
 from rt_ser.errors import ConfigError
 
 MAX_FILE_BYTES = 65_536
+MOST_LETTERS = 120
 PREFIX = "RT_SER_"
 # Variables that share the prefix and are no settings: the file's place, and where the
 # project's own tests find recordings.
@@ -171,9 +172,9 @@ def _compose(path: Path) -> yaml.Node | None:
         ) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path} line {line}: not valid YAML: {error.problem}") from None
+        raise ConfigError(f"{path} line {line}: not valid YAML: {str(error.problem)[:MOST_LETTERS]}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0][:MOST_LETTERS]}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply: this is no settings file") from None
 

@@ -178,6 +178,7 @@ def load(path: str, *, channel: str = "first", raw: RawFormat | None = None) -> 
             try:
                 chunk = source.read(60.0)
             except EndOfStream:
-                return np.concatenate(parts)
+                # A recording shorter than one sample gives none.
+                return np.concatenate([*parts, np.zeros(0, np.float32)])
             if chunk is not None:
                 parts.append(chunk.samples)

@@ -108,7 +108,7 @@ def to_float32(samples: NDArray[Any]) -> F32:
         return samples.astype(np.float32) * scale
     if samples.dtype in (np.float32, np.float64):
         # A double beyond float32 becomes inf, which the check for finite samples names.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return samples.astype(np.float32, copy=False)
     raise InputError(
         f"samples of dtype {samples.dtype} are not supported: "
@@ -136,6 +136,8 @@ def decode_pcm(data: bytes, raw: RawFormat) -> F32:
 def first_not_finite(frames: F32) -> int | None:
     """Return the index of the first frame that holds NaN or infinity, or None."""
     # No sum of finite float32 values overflows float64: one cheap pass tells.
-    if np.isfinite(np.sum(frames, dtype=np.float64)):
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        total = np.sum(frames, dtype=np.float64)
+    if np.isfinite(total):
         return None
     return int(np.argmin(np.isfinite(frames).reshape(len(frames), -1).all(axis=1)))
