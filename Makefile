@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 PYTEST_ARGS ?=
+HOURS ?= 1
+CASES ?= 100000
 
 BIN := $(VENV)/bin
 RECORDING := rt_ser/data/demo.flac
@@ -19,7 +21,7 @@ PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-train check bench screenshot docs recording clean always
+.PHONY: help demo test test-train check bench soak fuzz screenshot docs recording clean always
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +43,12 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and who may import whom
 bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/turn_latency.py
+
+soak: $(VENV)/.test ## listen for HOURS=1 of real time, whole model, faults at random
+	PYTHONPATH=. $(BIN)/python tests/soak.py --whole --real-time --hours $(HOURS)
+
+fuzz: $(VENV)/.test ## damaged files, settings and manifests: CASES=100000
+	PYTHONPATH=. $(BIN)/python -W error tests/fuzz.py --cases $(CASES)
 
 screenshot: $(VENV)/.core ## draw docs/screenshot.svg with the real program
 	$(BIN)/python docs/make_screenshot.py
