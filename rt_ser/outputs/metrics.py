@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import TCPServer
 from typing import Final, Self
 
 from rt_ser.errors import OutputError
@@ -73,6 +74,12 @@ def _metric(name: str, kind: str, doc: str, value: float) -> Iterator[str]:
     yield f"rt_ser_{name} {value!r}"
 
 
+class _Server(HTTPServer):
+    def server_bind(self) -> None:
+        """Bind without asking a name server what this machine is called, as HTTPServer does."""
+        TCPServer.server_bind(self)
+
+
 class MetricsServer:
     """Answers ``GET /metrics`` on the loopback address between entering and leaving.
 
@@ -91,7 +98,7 @@ class MetricsServer:
 
     def __init__(self, feed: Feed, *, port: int) -> None:
         try:
-            self._server = HTTPServer((HOST, port), _handler(feed))
+            self._server = _Server((HOST, port), _handler(feed))
         except OSError as error:
             raise OutputError(
                 f"cannot serve metrics on {HOST}:{port}: {error.strerror}; give another port"
