@@ -201,8 +201,10 @@ def listen(
 
     Raises
     ------
-    DeviceError, ModelError
-        On entering, if the device or the model cannot be opened.
+    ModelError, InputError
+        If the model cannot be loaded, or ``seconds`` is not above 0.
+    DeviceError
+        On entering, if the device cannot be opened.
     """
     from rt_ser.audio.microphone import MicrophoneSource
 
@@ -240,8 +242,10 @@ def replay(
 
     Raises
     ------
-    InputError, ModelError
-        On entering, if the file or the model cannot be opened.
+    ModelError, InputError
+        If the model cannot be loaded, or ``speed`` is not above 0.
+    InputError
+        On entering, if the file cannot be opened.
     """
     from rt_ser.audio.files import FileSource
 

@@ -283,6 +283,12 @@ def test_a_replay_of_nothing_is_refused_on_entering(tmp_path: Path) -> None:
 # The public surface -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seconds", [0, -1.5, float("nan"), float("inf")])
+def test_a_time_that_cannot_be_listened_for_is_refused(seconds: float) -> None:
+    with pytest.raises(InputError, match=r"seconds=.* is not allowed: give a number above 0"):
+        rt_ser.listen(seconds=seconds, model=FakeClassifier())
+
+
 def test_everything_public_is_there_and_documented() -> None:
     assert dir(rt_ser) == sorted(rt_ser.__all__)
     assert len(set(rt_ser.__all__)) == len(rt_ser.__all__)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from rt_ser.audio.source import AudioSource, EndOfStream, SourceBase, SourceCounters
+from rt_ser.errors import InputError
 from rt_ser.types import RATE_HZ, AudioChunk, freeze
 
 GRACE_S: Final = 3.0
@@ -26,9 +27,16 @@ class LimitedSource(SourceBase):
         What to pass on.
     seconds : float
         Where to end, in seconds of audio, above 0.
+
+    Raises
+    ------
+    InputError
+        ``seconds`` is not above 0, or no number.
     """
 
     def __init__(self, source: AudioSource, *, seconds: float) -> None:
+        if not 0 < seconds < float("inf"):
+            raise InputError(f"seconds={seconds:g} is not allowed: give a number above 0")
         self._source = source
         self._limit = max(1, round(seconds * RATE_HZ))
         self._is_over = False
