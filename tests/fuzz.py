@@ -5,7 +5,8 @@
 
 A case is a valid input, damaged at random: WAV through a pipe and as a file, raw PCM, a
 settings file, a model's manifest. All that may come of it is a value or an error that
-rt-ser raises on purpose, in one line, within ``LIMIT_S`` seconds of processor time and ``LIMIT_MIB`` of memory.
+rt-ser raises on purpose, in one line, within ``LIMIT_S`` seconds of processor time and
+``LIMIT_MIB`` of memory.
 """
 
 from __future__ import annotations

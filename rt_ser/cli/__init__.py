@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": "estimate emotion from recordings, through the same pipeline",
     "devices": "list the input devices",
     "models": "list the installed models",
+    "doctor": "check this machine, from Python to the microphone",
     "config": "show the effective settings and where each comes from",
 }
 
