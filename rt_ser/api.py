@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rt_ser.audio.convert import Chunker, Converter
-from rt_ser.audio.limited import LimitedSource
 from rt_ser.audio.pcm import first_not_finite, to_float32
-from rt_ser.audio.source import AudioSource
 from rt_ser.config import Settings, shown
 from rt_ser.errors import InputError
 from rt_ser.hooks import Hooks
@@ -206,22 +204,12 @@ def listen(
     DeviceError
         On entering, if the device cannot be opened.
     """
-    from rt_ser.audio.microphone import MicrophoneSource
+    from rt_ser.audio.microphone import microphone
 
     settings = settings or Settings()
-    audio = settings.audio
-    source: AudioSource = MicrophoneSource(
-        audio.device if device is None else device,
-        channel=audio.channel,
-        block_ms=audio.block_ms,
-        ring_s=audio.ring_s,
-        max_age_s=audio.max_age_s,
-        device_fallback=audio.device_fallback,
-    )
-    if seconds is not None:
-        source = LimitedSource(source, seconds=seconds)
+    source = microphone(settings.audio, device=device, seconds=seconds)
     pipeline = Pipeline(_classifier(model, settings), settings)
-    return StreamRunner(source, pipeline, max_age_s=audio.max_age_s)
+    return StreamRunner(source, pipeline, max_age_s=settings.audio.max_age_s)
 
 
 def replay(

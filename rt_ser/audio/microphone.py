@@ -11,8 +11,38 @@ from rt_ser.audio.capture import Capture, Doorbell
 from rt_ser.audio.convert import Chunker, Converter, samples_at
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.keeper import Keeper
-from rt_ser.audio.source import ClosedSource, SourceBase, SourceCounters
+from rt_ser.audio.limited import LimitedSource
+from rt_ser.audio.source import AudioSource, ClosedSource, SourceBase, SourceCounters
+from rt_ser.config import AudioSettings
 from rt_ser.types import F32, AudioChunk
+
+
+def microphone(
+    settings: AudioSettings, *, device: str | int | None = None, seconds: float | None = None
+) -> AudioSource:
+    """Return the microphone that the settings ask for, not open yet.
+
+    Parameters
+    ----------
+    device : str or int, optional
+        In place of the settings' own.
+    seconds : float, optional
+        Where to end, in seconds of audio; never if not given.
+
+    Raises
+    ------
+    InputError
+        ``seconds`` is not above 0.
+    """
+    source = MicrophoneSource(
+        settings.device if device is None else device,
+        channel=settings.channel,
+        block_ms=settings.block_ms,
+        ring_s=settings.ring_s,
+        max_age_s=settings.max_age_s,
+        device_fallback=settings.device_fallback,
+    )
+    return source if seconds is None else LimitedSource(source, seconds=seconds)
 
 
 class MicrophoneSource(SourceBase):

@@ -11,7 +11,8 @@ from rt_ser.cli.logs import add_log_level
 from rt_ser.cli.outputs import add_outputs, check_outputs, separate
 
 EPILOG = """\
-Ctrl-C or SIGTERM ends it in order, with a summary and exit code 0.
+Ctrl-C or SIGTERM ends it in order, with a summary and exit code 0. SIGUSR1 mutes it, as
+while an agent speaks, and SIGUSR2 lets it listen again.
 
 examples:
   rt-ser listen
@@ -49,22 +50,10 @@ def run(arguments: Sequence[str]) -> int:
     options = parser().parse_args(separate(arguments))
     check_outputs(options)
     settings = load_settings(options).settings
-    from rt_ser.audio.limited import LimitedSource
-    from rt_ser.audio.microphone import MicrophoneSource
-    from rt_ser.audio.source import AudioSource
+    from rt_ser.audio.microphone import microphone
     from rt_ser.cli.session import Session
 
-    audio = settings.audio
-    source: AudioSource = MicrophoneSource(
-        audio.device,
-        channel=audio.channel,
-        block_ms=audio.block_ms,
-        ring_s=audio.ring_s,
-        max_age_s=audio.max_age_s,
-        device_fallback=audio.device_fallback,
-    )
-    if options.seconds is not None:
-        source = LimitedSource(source, seconds=options.seconds)
+    source = microphone(settings.audio, seconds=options.seconds)
     with Session(options, settings, live=True) as session:
         # What is loaded by now stays: collections that halt the callback pass it over.
         gc.freeze()
