@@ -170,6 +170,34 @@ def test_a_service_tells_its_counters_and_ends_on_sigterm(
     assert "Traceback" not in errors
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="a system without such signals")
+def test_a_service_is_muted_and_unmuted_by_signals(
+    virtual_microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    port = free_port()
+    process = listen(tmp_path, "--jsonl", "out.jsonl", "--metrics-port", str(port))
+    try:
+        wait_for_metrics(port)
+        for number, state in ((signal.SIGUSR1, "muted"), (signal.SIGUSR2, "silence")):
+            process.send_signal(number)
+            deadline = time.monotonic() + 10.0
+            while values(ask(port)[2])[f'rt_ser_state{{state="{state}"}}'] != 1:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        told = values(ask(port)[2])
+        check_balance(told)
+        assert told["rt_ser_muted_samples_total"] > 4_800  # the hold-off of 0.3 s at least
+        end(process)
+    finally:
+        process.kill()
+    states = [
+        event["state"]
+        for event in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+        if event["type"] == "state"
+    ]
+    assert states[-2:] == ["muted", "silence"]
+
+
 def end(process: subprocess.Popen[str]) -> tuple[float, str]:
     """Ask the program to end; return how long that took and its messages."""
     started = time.monotonic()

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
@@ -176,7 +176,7 @@ def spoken(notice: Notice) -> str:
 def _ending_on_signals(runner: StreamRunner, session: Session) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the stream in order: no line is torn, open speech is judged.
 
-    A second signal interrupts at once.
+    A second signal interrupts at once. Live, SIGUSR1 mutes and SIGUSR2 unmutes.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -188,9 +188,15 @@ def _ending_on_signals(runner: StreamRunner, session: Session) -> Iterator[None]
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+        signal.SIGINT: on_signal,
+        signal.SIGTERM: on_signal,
     }
+    if session.live and hasattr(signal, "SIGUSR1"):
+        # How a program that speaks tells a service to listen no more meanwhile.
+        handlers[signal.SIGUSR1] = lambda *_: runner.mute()
+        handlers[signal.SIGUSR2] = lambda *_: runner.unmute()
+    previous = {number: signal.signal(number, does) for number, does in handlers.items()}
     try:
         yield
     finally:
