@@ -23,7 +23,6 @@ ROOMY: Final = 0.25
 TIGHT: Final = 0.8
 FAINT_DBFS: Final = -60.0
 NOISY_DBFS: Final = -35.0
-CLIPPED_SHARE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,16 +163,14 @@ def recording(settings: Settings) -> Check:
     import numpy as np
 
     from rt_ser.acoustics import level_dbfs
-    from rt_ser.audio.limited import LimitedSource
-    from rt_ser.audio.microphone import MicrophoneSource
+    from rt_ser.audio.microphone import microphone
     from rt_ser.audio.source import EndOfStream
+    from rt_ser.health import CLIPPED_RUN, FULL_SCALE
     from rt_ser.types import FRAME_SAMPLES
 
-    audio = settings.audio
-    microphone = MicrophoneSource(audio.device, channel=audio.channel, block_ms=audio.block_ms)
     parts = []
     trouble = ""
-    with LimitedSource(microphone, seconds=RECORD_S) as source:
+    with microphone(settings.audio, seconds=RECORD_S) as source:
         while True:
             try:
                 chunk = source.read(0.2)
@@ -188,11 +185,12 @@ def recording(settings: Settings) -> Check:
     samples = np.concatenate(parts)
     whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     levels = [level_dbfs(frame) for frame in whole]
+    clipped = np.count_nonzero(np.abs(whole) >= FULL_SCALE, axis=1) >= CLIPPED_RUN
     measures = {
         "peak": float(np.abs(samples).max()),
         "level": max(levels),
         "floor": float(np.percentile(levels, 10)),
-        "clipped": float(np.mean(np.abs(whole).max(axis=1) >= 0.985)),
+        "clipped": float(clipped.mean()),
         "lost": counters.dropped_samples,
     }
     return judged(measures)
@@ -200,13 +198,15 @@ def recording(settings: Settings) -> Check:
 
 def judged(measures: dict[str, Any]) -> Check:
     """Give a verdict on a recording's measures, the worst thing first."""
+    from rt_ser import health
+
     found = (
         f"loudest {measures['level']:.0f} dBFS, noise floor {measures['floor']:.0f} dBFS, "
         f"clipped {100 * measures['clipped']:.0f} %, {measures['lost']} samples lost"
     )
     remedies = (
         (measures["peak"] == 0.0, "nothing but zeros: unmute the microphone"),
-        (measures["clipped"] >= CLIPPED_SHARE, "it clips: lower the gain"),
+        (measures["clipped"] >= health.CLIPPED_SHARE, "it clips: lower the gain"),
         (measures["lost"] > 0, "audio was lost: give this machine less to do"),
         (measures["floor"] > NOISY_DBFS, "it is noisy: move the microphone closer, away from fans"),
         (measures["level"] < FAINT_DBFS, "it is faint: raise the gain, or speak during the check"),
