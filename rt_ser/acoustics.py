@@ -7,12 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, SILENCE_DBFS
 
 F64 = NDArray[np.float64]
-
-SILENCE_DBFS = -120.0
-"""What digital silence is reported as."""
 
 BANDS = 16
 """Bands of :func:`band_energies`, spaced evenly in log frequency over 100-7000 Hz."""

@@ -6,8 +6,8 @@ from collections import deque
 
 import numpy as np
 
-from rt_ser.acoustics import BANDS, SILENCE_DBFS, band_energies, harmonicity
-from rt_ser.types import F32
+from rt_ser.acoustics import BANDS, band_energies, harmonicity
+from rt_ser.types import F32, SILENCE_DBFS
 
 FLOOR_SPAN = 100
 """Frames (3 s) over whose minimum level the noise floor is taken."""

@@ -22,6 +22,9 @@ RATE_HZ = 16_000
 FRAME_SAMPLES = 480
 """One voice-activity frame: 30 ms at the pipeline rate."""
 
+SILENCE_DBFS = -120.0
+"""What digital silence is reported as: no level is lower."""
+
 
 class State(StrEnum):
     """What an estimate may be taken for.
@@ -184,12 +187,12 @@ class Estimate(Span):
 class Meter:
     """Newest frame's level, floor and gate, for a level meter and a speech lamp.
 
-    Levels are dBFS RMS, -120 for digital silence.
+    Levels are dBFS RMS, ``SILENCE_DBFS`` for digital silence.
     """
 
     position: int = 0
-    level_dbfs: float = -120.0
-    floor_dbfs: float = -120.0
+    level_dbfs: float = SILENCE_DBFS
+    floor_dbfs: float = SILENCE_DBFS
     is_speech: bool = False
 
 

@@ -19,11 +19,11 @@ from typing import TypeAlias
 import numpy as np
 import webrtcvad
 
-from rt_ser.acoustics import SILENCE_DBFS, level_dbfs
+from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
 from rt_ser.evidence import Evidence, LevelTracker
 from rt_ser.stream_events import Loudest
-from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, Meter, Segment
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, SILENCE_DBFS, Frame, Meter, Segment
 
 ONSET_SPAN = 5
 """Frames among which ``onset_frames`` must be speech for an utterance to open."""

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_ser.acoustics import BANDS, SILENCE_DBFS, band_energies, harmonicity, level_dbfs
-from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
+from rt_ser.acoustics import BANDS, band_energies, harmonicity, level_dbfs
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, SILENCE_DBFS
 from tests import strategies as some
 
 MOMENTS = np.arange(FRAME_SAMPLES) / RATE_HZ

@@ -22,9 +22,8 @@ from rt_ser.outputs.look import (
     spread,
 )
 from rt_ser.outputs.view import View
-from rt_ser.types import State
+from rt_ser.types import SILENCE_DBFS, State
 
-SILENT_DBFS = -120.0
 LOWEST_DBFS = -80.0
 LOUD_DBFS = -12.0
 TOO_LOUD_DBFS = -3.0
@@ -54,7 +53,7 @@ def level_line(view: View, look: Look, width: int) -> Text:
         lamp = Text(f"{look.lamp_off} no audio", f"bold {CAUTION}")
     elif meter.is_speech:
         lamp = Text(f"{look.lamp_on} speech", f"bold {GOOD}")
-    is_silent = meter.level_dbfs <= SILENT_DBFS
+    is_silent = meter.level_dbfs <= SILENCE_DBFS
     level = f"{'silent':>10}" if is_silent else f"{meter.level_dbfs:5.0f} dBFS"
     room = width - 7 - 12 - 2 - LAMP_CELLS
     line = Text("level  ", FAINT)
@@ -73,7 +72,7 @@ def level_bar(level_dbfs: float, floor_dbfs: float, width: int, look: Look) -> T
         style = ALARM if dbfs > TOO_LOUD_DBFS else CAUTION if dbfs > LOUD_DBFS else GOOD
         cells.append((drawn[cell], style) if cell < len(drawn) else (look.quiet, FAINT))
     mark = max(round((1 - floor_dbfs / LOWEST_DBFS) * width), 0)
-    if floor_dbfs > SILENT_DBFS and mark < width:
+    if floor_dbfs > SILENCE_DBFS and mark < width:
         cells[mark] = (look.floor, STRONG)
     return painted(cells)
 

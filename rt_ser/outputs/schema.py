@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from rt_ser.stream_events import MAX_WAYPOINTS, Change, Waypoint
-from rt_ser.types import F32, RATE_HZ, State, StreamStats
+from rt_ser.types import F32, RATE_HZ, SILENCE_DBFS, State, StreamStats
 
 SCHEMA = 1
 DIGITS = 6
@@ -82,7 +82,7 @@ COUNT: JsonSchema = {"type": "integer", "minimum": 0}
 SECONDS: JsonSchema = {"type": "number", "minimum": 0}
 SHARE: JsonSchema = {"type": "number", "minimum": 0, "maximum": 1}
 AFFECT: JsonSchema = {"type": "number", "minimum": -1, "maximum": 1}
-LEVEL: JsonSchema = {"type": "number", "minimum": -120}
+LEVEL: JsonSchema = {"type": "number", "minimum": round(SILENCE_DBFS)}
 PROBS: JsonSchema = {"type": "object", "additionalProperties": SHARE, "minProperties": 2}
 STATE: JsonSchema = {"enum": [str(state) for state in State]}
 MILLISECONDS: JsonSchema = {"type": ["number", "null"]}
