@@ -172,9 +172,11 @@ def _compose(path: Path) -> yaml.Node | None:
         ) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path} line {line}: not valid YAML: {str(error.problem)[:MOST_LETTERS]}") from None
+        problem = str(error.problem)[:MOST_LETTERS]
+        raise ConfigError(f"{path} line {line}: not valid YAML: {problem}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0][:MOST_LETTERS]}") from None
+        problem = str(error).splitlines()[0][:MOST_LETTERS]
+        raise ConfigError(f"{path}: not valid YAML: {problem}") from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply: this is no settings file") from None
 

@@ -325,7 +325,7 @@ def test_a_raw_file_needs_its_layout(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_path_is_said() -> None:
-    with pytest.raises(InputError, match="cannot be read: .*embedded null"):
+    with pytest.raises(InputError, match=r"cannot be read: .*embedded null"):
         FileSource("a\0b").open()
     with pytest.raises(InputError, match="cannot be read: File name too long"):
         FileSource("a" * 5_000).open()
