@@ -23,6 +23,7 @@ from rt_ser.outputs.reading import value_of
 from rt_ser.outputs.schema import SCHEMA, keys_of, number
 from rt_ser.outputs.sink import Event
 from rt_ser.pipeline import Pipeline
+from rt_ser.stream_events import Tally
 from rt_ser.testing import FAKE_MANIFEST, LABELS, FakeClassifier
 from rt_ser.types import F32, RATE_HZ, State, StreamStats, Summary
 from tests import strategies as some
@@ -231,6 +232,19 @@ def test_times_are_utc_to_the_millisecond() -> None:
 
 def test_unknown_types_are_passed_over() -> None:
     assert value_of({"schema": 1, "type": "weather"}) is None
+
+
+@pytest.mark.parametrize("kind", ["stats", "summary"])
+def test_counters_that_came_later_are_passed_over(kind: str, every_event: list[Event]) -> None:
+    """As docs/events.md promises: schema 1 may gain some."""
+    jsonschema = pytest.importorskip("jsonschema", reason="pip install 'rt-ser[test]'")
+    event: dict[str, Any] = dict(of_type(every_event, kind)[0])
+    later = event | {"counters": event["counters"] | {"sneezes": 3}, "weather": "fair"}
+    jsonschema.Draft202012Validator(json.loads(EVENT_SCHEMA.read_text())).validate(later)
+    told, before = value_of(later), value_of(event)
+    assert isinstance(told, Tally | Summary)
+    assert isinstance(before, Tally | Summary)
+    assert told.stats == before.stats
 
 
 @pytest.mark.parametrize("wrong", [{"state": "sulking"}, {"probs": 3}, {"start_sample": None}, {}])

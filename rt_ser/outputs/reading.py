@@ -25,6 +25,8 @@ from rt_ser.types import F32, RATE_HZ, Estimate, State, StreamStats, Summary, fr
 def value_of(event: Event) -> StreamEvent | Summary | None:
     """Return what an event tells; None for a type that only repeats another, or is unknown.
 
+    Keys and counters that this version does not know are passed over.
+
     Raises
     ------
     InputError
@@ -100,8 +102,14 @@ def _gap(event: dict[str, Any]) -> Gap:
     return Gap(start=event["start_sample"], stop=event["stop_sample"])
 
 
+def _stats(counters: Mapping[str, Any]) -> StreamStats:
+    """Return the counters that this version knows; schema 1 may gain some."""
+    known = set(StreamStats.__slots__)
+    return StreamStats(**{name: value for name, value in counters.items() if name in known})
+
+
 def _tally(event: dict[str, Any]) -> Tally:
-    return Tally(stop=event["stop_sample"], stats=StreamStats(**event["counters"]))
+    return Tally(stop=event["stop_sample"], stats=_stats(event["counters"]))
 
 
 def _notice(event: dict[str, Any]) -> Notice:
@@ -116,7 +124,7 @@ def _summary(event: dict[str, Any]) -> Summary:
         duration_samples=_samples(event["duration_s"]),
         speech_samples=_samples(event["speech_s"]),
         utterances=event["utterances"],
-        stats=StreamStats(**event["counters"]),
+        stats=_stats(event["counters"]),
     )
 
 

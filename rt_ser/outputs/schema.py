@@ -89,7 +89,6 @@ MILLISECONDS: JsonSchema = {"type": ["number", "null"]}
 COUNTERS: JsonSchema = {
     "type": "object",
     "properties": {name: {"type": "number", "minimum": 0} for name in StreamStats.__slots__},
-    "additionalProperties": False,
 }
 
 
