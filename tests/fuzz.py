@@ -15,7 +15,6 @@ import argparse
 import io
 import os
 import random
-import resource
 import signal
 import struct
 import sys
@@ -172,7 +171,7 @@ def run_case(seed: int, number: int, targets: Targets) -> tuple[str, str]:
     """Run one case; return its target and what came of it: ``value`` or the error's name."""
     rng = random.Random(f"{seed}:{number}")
     name, target = rng.choice(list(targets.all().items()))
-    signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
+    limit(LIMIT_S)
     try:
         target(rng)
     except RtSerError as error:
@@ -180,8 +179,14 @@ def run_case(seed: int, number: int, targets: Targets) -> tuple[str, str]:
             raise AssertionError(f"no one-line message: {str(error)[:300]!r}") from error
         return name, type(error).__name__
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        limit(0.0)
     return name, "value"
+
+
+def limit(seconds: float) -> None:
+    """Let a case run for so long from now, or, 0, without limit; Windows has no such timer."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def on_alarm(_number: int, _frame: FrameType | None) -> None:
@@ -189,8 +194,18 @@ def on_alarm(_number: int, _frame: FrameType | None) -> None:
     raise Hang(f"more than {LIMIT_S} s")
 
 
+def catch_alarms() -> None:
+    """Have the limit end a case."""
+    if hasattr(signal, "SIGPROF"):
+        signal.signal(signal.SIGPROF, on_alarm)
+
+
 def peak_mib() -> float:
-    """Return the most memory that this process has occupied."""
+    """Return the most memory that this process has occupied; 0 where that cannot be told."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -198,7 +213,7 @@ def fuzz(cases: int, seed: int) -> tuple[Counter[tuple[str, str]], list[int]]:
     """Run so many cases; return how often each thing came of each target, and what failed."""
     outcomes: Counter[tuple[str, str]] = Counter()
     failures = []
-    before = signal.signal(signal.SIGPROF, on_alarm)
+    catch_alarms()
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as at:
         targets = Targets(Path(at))
         for number in range(cases):
@@ -207,7 +222,6 @@ def fuzz(cases: int, seed: int) -> tuple[Counter[tuple[str, str]], list[int]]:
             except (Exception, Hang) as error:
                 failures.append(number)
                 print(f"--seed {seed} --only {number}: {error!r}"[:400], file=sys.stderr)
-    signal.signal(signal.SIGPROF, before)
     return outcomes, failures
 
 
@@ -219,7 +233,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="run this case alone")
     options = parser.parse_args()
     if options.only is not None:
-        signal.signal(signal.SIGPROF, on_alarm)
+        catch_alarms()
         with tempfile.TemporaryDirectory() as folder:
             try:
                 print(run_case(options.seed, options.only, Targets(Path(folder))))

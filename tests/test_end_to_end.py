@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from rt_ser.acoustics import level_dbfs
-from rt_ser.audio.soundserver import recorded_sources
+from rt_ser.audio.soundserver import recorded_numbers
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
 from tests.isolation import environment
 from tests.vmic import VirtualMicrophone, missing
@@ -79,7 +79,7 @@ def test_listening_equals_replaying(
     listener = start("listen", "--jsonl", "live.jsonl", folder=tmp_path)
     try:
         deadline = time.monotonic() + 30.0
-        while not recorded_sources(listener.pid):
+        while not recorded_numbers(listener.pid):
             assert time.monotonic() < deadline, "it does not record"
             time.sleep(0.05)
         time.sleep(0.5)

@@ -7,6 +7,7 @@ import io
 import os
 import random
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_any_numbers_in_a_wav_header(
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda data: data.decode("latin-1")))
 def test_any_text_as_settings_or_manifest(text: str) -> None:
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"rt-ser-fuzz-{os.getpid()}.yaml"
+    path = Path(tempfile.gettempdir()) / f"rt-ser-fuzz-{os.getpid()}.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
         for read in (lambda: load_settings(file=path, environ={}), lambda: read_manifest(path)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import threading
 import time
 from collections.abc import Callable
 
@@ -21,6 +24,7 @@ from tests.vmic import VirtualMicrophone, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
+SEED = int(os.environ.get("RT_SER_SEED", random.SystemRandom().randrange(2**31)))
 NOTICED_S = 1.0
 BACK_S = 3.0
 SLOWNESS_S = 2.0
@@ -187,6 +191,48 @@ def read_until(
         chunk = source.read(0.1)
         if chunk is not None:
             chunks.append(chunk)
+
+
+def test_faults_at_random(microphone: VirtualMicrophone) -> None:
+    """One after another on one stream: each is survived, and nothing piles up."""
+    print(f"RT_SER_SEED={SEED} repeats it")
+    chance = random.Random(SEED)
+    listener = Listener(MicrophoneSource())
+    with listener.runner as runner:
+        until(listener.hears, 5.0)
+        threads = threading.active_count()
+        for _ in range(6):
+            fault = chance.choice(("hang", "short hang", "server", "unplug", "mute"))
+            print(fault)
+            inflict(microphone, fault, chance.uniform(0.8, 2.5))
+            until(listener.hears, BACK_S + SLOWNESS_S)
+            time.sleep(0.2)
+            assert threading.active_count() <= threads
+            stats = runner.stats
+            known = stats.judged_samples + stats.gated_samples + stats.dropped_samples
+            assert stats.captured_samples == known + stats.pending_samples
+        events = listener.told()
+    stats = runner.summary().stats
+    assert stats.pending_samples == 0
+    assert stats.gaps == sum(isinstance(event, Gap) for event in events)
+    assert stats.dropped_samples == sum(
+        event.stop - event.start for event in events if isinstance(event, Gap)
+    )
+
+
+def inflict(microphone: VirtualMicrophone, fault: str, seconds: float) -> None:
+    """Do something to the microphone for so long."""
+    if fault == "server":
+        microphone.kill_server()
+        time.sleep(seconds)
+        microphone.restart_server()
+    elif fault == "mute":
+        microphone.mute(True)
+        time.sleep(seconds)
+        microphone.mute(False)
+    else:
+        with microphone.unplugged() if fault == "unplug" else microphone.hanging():
+            time.sleep(0.2 if fault == "short hang" else seconds)
 
 
 def test_closing_does_not_wait_for_a_microphone_that_hangs(microphone: VirtualMicrophone) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice, choose, find, find_again, list_inputs
 from rt_ser.audio.driver import refresh
-from rt_ser.audio.soundserver import recorded_sources, source_names
+from rt_ser.audio.soundserver import recorded_numbers, source_names
 from rt_ser.errors import DeviceError
 
 TICK_S: Final = 0.1
@@ -33,8 +33,8 @@ FIRST_TICKS: Final = 30
 LATE_TICKS: Final = 10
 """Looks in a row at audio that comes too late after which the stream is made anew."""
 
-MOVED_TICKS: Final = 20
-"""Looks between two questions to the sound server, of about 10 ms each."""
+MOVED_TICKS: Final = 10
+"""Looks between two questions to the sound server, of about 5 ms each."""
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 1.0
@@ -81,6 +81,9 @@ class Keeper:
         self.device = device
         self.trouble = ""
         self.reopened = 0
+        # The sound server's number for the source, where it has been seen there: none is
+        # given twice, so that while it is recorded nothing else need be asked.
+        self._source_number = ""
 
     def open(self) -> None:
         """Start recording; raises DeviceError. Failures after this are waited out."""
@@ -103,6 +106,7 @@ class Keeper:
             if capture is None:
                 return
             self.capture, self.device = capture, capture.device
+            self._source_number = ""  # the server may be another one, which counts anew
             self.trouble = ""
             self.reopened += 1
             lasted_s = time.monotonic() - failed_s
@@ -151,11 +155,17 @@ class Keeper:
         somebody has exchanged on purpose is followed.
         """
         ours = self.device.server_source
-        recorded = recorded_sources(os.getpid()) if ours else set()
-        if not recorded or ours in recorded:
+        numbers = recorded_numbers(os.getpid()) if ours else set()
+        if not numbers or self._source_number in numbers:
+            return ""
+        names = source_names()
+        recorded = {name for name, number in names.items() if number in numbers}
+        if ours in recorded:
+            self._source_number = names[ours]
+        if ours in recorded or not recorded:
             return ""
         other = min(recorded)
-        if ours not in source_names() and not self._may_fall_back:
+        if ours not in names and not self._may_fall_back:
             return (
                 f"microphone {self.device.label!r} vanished and the sound server offers {other!r} "
                 "in its place; plug it in again, or allow others with --device-fallback"

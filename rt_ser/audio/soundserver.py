@@ -38,13 +38,9 @@ def source_names() -> dict[str, str]:
     return {name: number for number, name, *_ in rows}
 
 
-def recorded_sources(pid: int) -> set[str]:
-    """Return the names of the sources that a process records from; empty where unknown."""
-    outputs = _pactl("list", "source-outputs")
-    if not outputs or f'"{pid}"' not in outputs:
-        return set()
-    numbers = parse_recordings(outputs, pid)
-    return {name for name, number in source_names().items() if number in numbers}
+def recorded_numbers(pid: int) -> set[str]:
+    """Return the server's numbers of the sources that a process records; empty if unknown."""
+    return parse_recordings(_pactl("list", "source-outputs") or "", pid)
 
 
 def parse_recordings(outputs: str, pid: int) -> set[str]:
