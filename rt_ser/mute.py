@@ -9,10 +9,11 @@ HOLD_OFF_S = 0.3
 
 
 class Mute:
-    """A switch with a hold-off, counted in samples. Thread-safe."""
+    """A switch with a hold-off, counted in samples. Thread-safe; a signal handler may use it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a signal may interrupt the very thread that holds it.
+        self._lock = threading.RLock()
         self._left: int | None = 0
 
     @property

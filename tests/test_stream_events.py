@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -236,3 +237,18 @@ def test_unmuting_what_is_not_muted_changes_nothing() -> None:
     assert mute.take(500) == 0
     with pytest.raises(ValueError, match="hold_off_samples=-1 must be 0 or more"):
         mute.end(-1)
+
+
+def test_a_signal_handler_may_mute_whatever_it_interrupts() -> None:
+    """Of all places where a signal can come, inside of unmuting in the same thread is the worst."""
+    mute = Mute()
+    nested = threading.Event()
+
+    def interrupted() -> None:
+        with mute._lock:
+            mute.begin()
+        nested.set()
+
+    threading.Thread(target=interrupted, daemon=True).start()
+    assert nested.wait(5.0)
+    assert mute.is_on
