@@ -111,7 +111,7 @@ class FaultySource(SourceBase):
     def _stretch(self, gap: int) -> Iterator[AudioChunk]:
         """Play some seconds in chunks of some size."""
         kinds = ("silence", "room", "speech", "clipped", "offset")
-        kind = self._random.choices(kinds, weights=(6, 6, 2, 0.3, 0.3))[0]
+        kind = self._random.choices(kinds, weights=(6, 6, 5, 0.3, 0.3))[0]
         sound = self._sounds[kind]
         size = self._random.choice((160, 480, 1_440, 4_800, 16_000))
         length = round(self._random.expovariate(1 / 40.0) * RATE_HZ) + size
