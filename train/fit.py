@@ -132,14 +132,23 @@ class Trainer:
 
 @contextmanager
 def batches(augmenter: Augmenter, recipe: TrainRecipe, seed: int, first: int) -> Iterator[Any]:
-    """Draw batches ahead in a thread; batch ``n`` is the same whenever it is drawn."""
-    ready: queue.Queue[Batch] = queue.Queue(_PREFETCH)
+    """Draw batches ahead in a thread; batch ``n`` is the same whenever it is drawn.
+
+    Where one cannot be drawn, the error takes its place: see :func:`taken`.
+    """
+    ready: queue.Queue[Batch | Exception] = queue.Queue(_PREFETCH)
     stopped = threading.Event()
+
+    def draw(number: int) -> Batch | Exception:
+        try:
+            return augmenter.draw(np.random.default_rng((seed, number)), recipe.batch)
+        except Exception as error:
+            return error
 
     def produce() -> None:
         number = first
         while not stopped.is_set():
-            batch = augmenter.draw(np.random.default_rng((seed, number)), recipe.batch)
+            batch = draw(number)
             while not stopped.is_set():
                 try:
                     ready.put(batch, timeout=0.2)
@@ -155,6 +164,14 @@ def batches(augmenter: Augmenter, recipe: TrainRecipe, seed: int, first: int) ->
     finally:
         stopped.set()
         thread.join()
+
+
+def taken(ready: queue.Queue[Batch | Exception]) -> Batch:
+    """Wait for the next batch; raises what drawing it raised, in place of waiting for ever."""
+    batch = ready.get()
+    if isinstance(batch, Exception):
+        raise batch
+    return batch
 
 
 def clip_uar(model: keras.Model, examples: Examples, recipe: TrainRecipe) -> float:
@@ -210,7 +227,7 @@ def _loop(
     began = time.monotonic()
     with batches(augmenter, recipe, seed, number) as ready:
         while number < trainer.total:
-            losses.append(trainer.step(ready.get(), number))
+            losses.append(trainer.step(taken(ready), number))
             number += 1
             if number % recipe.steps_per_epoch == 0:
                 _log(trainer, dev, run, number, losses, time.monotonic() - began)

@@ -29,7 +29,7 @@ from tests.train.made_up import small_corpus
 from train.augment import plain_windows
 from train.examples import labelled_examples
 from train.export import export, licence_of
-from train.fit import batches, fit, masked_log_softmax, one_cycle
+from train.fit import batches, fit, masked_log_softmax, one_cycle, taken
 from train.prepare import Prepared
 from train.quantise import run_int8
 from train.recipe import TrainRecipe, recipe_from
@@ -154,6 +154,18 @@ def test_batches_drawn_ahead_are_those_of_their_number() -> None:
     with batches(Counter(), RECIPE, 7, 2) as ready:  # type: ignore[arg-type]
         found = [ready.get(timeout=10) for _ in range(6)]
     assert found == [(np.random.default_rng((7, n)).random(), 8) for n in range(2, 8)]
+
+
+def test_a_batch_that_cannot_be_drawn_ends_training() -> None:
+    class Broken:
+        def draw(self, rng: np.random.Generator, size: int) -> Any:
+            raise ValueError("no such rows")
+
+    with (
+        batches(Broken(), RECIPE, 7, 0) as ready,  # type: ignore[arg-type]
+        pytest.raises(ValueError, match="no such rows"),
+    ):
+        taken(ready)
 
 
 def test_masked_classes_get_no_probability() -> None:
