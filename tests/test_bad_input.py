@@ -78,7 +78,7 @@ COMMAND_LINE = [
     Row(
         "transcribe a.wav",
         nothing,
-        "unknown command 'transcribe': there are listen, replay, devices, models, config",
+        "unknown command 'transcribe': there are listen, replay, devices, models, doctor, config",
         2,
     ),
     Row("--verbose", nothing, "unrecognized arguments: --verbose; see `rt-ser --help`", 2),
