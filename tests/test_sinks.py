@@ -262,7 +262,7 @@ def test_an_output_that_fails_keeps_no_other_from_being_closed(
 
     def read_a_little() -> None:
         with pipe.open("rb") as reader:
-            reader.read(10)
+            reader.read(1_200)
 
     reader = threading.Thread(target=read_a_little)
     reader.start()

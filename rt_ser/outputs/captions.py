@@ -16,9 +16,7 @@ class _UtteranceSink:
     head: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str) -> None:
-        self._writer = LineWriter(path)
-        for line in self.head:
-            self._writer.write_line(line)
+        self._writer = LineWriter(path, head=self.head)
 
     def write(self, event: Event) -> None:
         """Write an utterance; any other event is passed over. Raises OutputError."""

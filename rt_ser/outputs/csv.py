@@ -23,9 +23,8 @@ class CsvSink:
     """
 
     def __init__(self, path: str, *, columns: Sequence[str]) -> None:
-        self._writer = LineWriter(path)
         self._columns = tuple(columns)
-        self._writer.write_line(line(self._columns))
+        self._writer = LineWriter(path, head=[line(self._columns)])
 
     def write(self, event: Event) -> None:
         """Write an estimate's row; any other event is passed over. Raises OutputError."""

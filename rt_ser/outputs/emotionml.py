@@ -38,10 +38,8 @@ class EmotionMlSink:
     """Writes an EmotionML document; it is complete once the sink is closed."""
 
     def __init__(self, path: str, *, labels: Iterable[str]) -> None:
-        self._writer = LineWriter(path)
+        self._writer = LineWriter(path, head=head(labels))
         self._is_open = True
-        for line in head(labels):
-            self._writer.write_line(line)
 
     def write(self, event: Event) -> None:
         """Write an utterance; any other event is passed over. Raises OutputError."""

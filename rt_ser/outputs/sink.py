@@ -6,7 +6,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -57,17 +57,25 @@ class LineWriter:
     ----------
     path : str
         A file to (over)write, or ``-`` for standard output.
+    head : sequence of str
+        Lines to begin with.
 
     Raises
     ------
     OutputError
-        If the file cannot be opened for writing.
+        If the file cannot be opened for writing, or its head not be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, head: Sequence[str] = ()) -> None:
         self.path = path
         self.name = "standard output" if path == STDOUT else repr(path)
         self._raw = self._open()
+        try:
+            for line in head:
+                self.write_line(line)
+        except OutputError:
+            self.close()
+            raise
 
     def _open(self) -> io.RawIOBase:
         if self.path == STDOUT:
