@@ -43,10 +43,10 @@ def test_an_untrained_network_has_no_opinion(narrow: Any) -> None:
 
 
 def test_the_full_network_fits_a_small_machine() -> None:
-    """At most 500 kB in int8, and under 25 million operations a window."""
+    """At most 500 kB in int8, and under 40 million operations a window."""
     model = build(FEATURES, classes=8)
     assert 100_000 < model.count_params() < 400_000
-    assert 10e6 < multiply_accumulates(model) < 25e6
+    assert 10e6 < multiply_accumulates(model) < 40e6
 
 
 def test_width_scales_the_cost(narrow: Any) -> None:
