@@ -41,7 +41,6 @@ class TrainRecipe:
 
     name: str
     features: str = "logmel64-v1"
-    network: str = "dscnn"
     width: float = 1.0
     dropout: float = 0.3
     batch: int = 48
