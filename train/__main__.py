@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": "train a network by a recipe, leaving a split's test speakers out",
     "export": "make the int8 TFLite file and its manifest from a trained network",
     "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
+    "robustness": "measure noise, level, telephone and room, and emotions where nobody speaks",
     "leaderboard": "print every experiment that was kept",
 }
 

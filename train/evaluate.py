@@ -71,7 +71,7 @@ def _curve(estimates: Sequence[Estimate]) -> F32:
 
 
 @functools.cache
-def _analyzer(model: str) -> Judge:
+def analyzer(model: str) -> Judge:
     """Load a model once a process."""
     from rt_ser import Analyzer
 
@@ -79,7 +79,7 @@ def _analyzer(model: str) -> Judge:
 
 
 def _hear_file(clip: Clip, *, model: str) -> Heard:
-    return hear(_analyzer(model), clip, decode(clip.path))
+    return hear(analyzer(model), clip, decode(clip.path))
 
 
 def hear_all(

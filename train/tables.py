@@ -25,6 +25,42 @@ def show(figures: dict[str, Any], console: Console) -> None:
     console.print(_seconds(figures["corpora"]))
 
 
+def show_robustness(figures: dict[str, Any], console: Console) -> None:
+    """Print what each condition costs, and how often there is an emotion where none is."""
+    console.print(
+        f"{figures['model']} on {figures['split']}, unseen speakers, in %; loss in points",
+        highlight=False,
+    )
+    console.print(_losses(figures["conditions"]))
+    console.print(_false_alarms(figures))
+
+
+def _losses(conditions: list[dict[str, Any]]) -> Table:
+    corpora = list(conditions[0]["corpora"])
+    headings = [text for name in corpora for text in (f"{name} UAR", "loss")]
+    table = _table("condition", *headings, "mean loss", "limit")
+    for item in conditions:
+        cards = [item["corpora"][name] for name in corpora]
+        cells = [text for card in cards for text in (percent(card["uar"]), f"{card['loss']:.1f}")]
+        limit = "" if item["limit"] is None else f"{item['limit']:.0f}"
+        table.add_row(item["title"], *cells, f"{item['mean_loss']:.1f}", limit)
+    return table
+
+
+def _false_alarms(figures: dict[str, Any]) -> Table:
+    table = _table("where nobody means anything", "minutes", "emotions", "an hour", "most in")
+    for name, told in figures["non_speech"].items():
+        rate = told["emotions_per_hour"]
+        worst = ", ".join(f"{item['name']} ({item['emotions']})" for item in told["worst"][:4])
+        minutes = f"{told['seconds'] / 60:.1f}"
+        hourly = "-" if rate is None else f"{rate:.1f}"
+        table.add_row(name.replace("_", " "), minutes, str(told["emotions"]), hourly, worst)
+    read = figures["read_speech"]
+    strong = f"{percent(read['strong_share'])} % of judged time angry, fearful or disgust"
+    table.add_row("reading aloud", f"{read['seconds'] / 60:.1f}", "", "", strong)
+    return table
+
+
 def _headlines(cards: dict[str, Any]) -> Table:
     table = _table(
         "corpus", "classes", "clips", "no speech", "UAR", "95 % by speaker", "WA", "macro F1",
