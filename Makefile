@@ -41,7 +41,7 @@ check: $(VENV)/.dev ## ruff, mypy --strict, and who may import whom
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 	$(BIN)/python benchmarks/turn_latency.py
 
 soak: $(VENV)/.test ## listen for HOURS=1 of real time, whole model, faults at random

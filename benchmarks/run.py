@@ -1,7 +1,7 @@
 """Measure rt-ser on this machine: what an estimate costs, side by side and as ratios.
 
-    python benchmarks/run.py            print a table and write benchmarks/results.md
-    python benchmarks/run.py --print    print it only
+    python -m benchmarks.run            print a table and write benchmarks/results.md
+    python -m benchmarks.run --print    print it only
 
 Rivals are called in turn within one run, so that a busy moment hits them alike. Only
 ratios compare between machines; the table names the one it was measured on.
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from benchmarks.callback import measure, quantiles_us
 from rt_ser import Analyzer
 from rt_ser.config import Settings
 from rt_ser.data import DEMO_RECORDING
@@ -32,6 +33,7 @@ from rt_ser.features import LogMelStream, log_mel, model_input
 from rt_ser.model import TfliteClassifier
 from rt_ser.recipes import Recipe
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Frame, LogMel, Segment
+from tests.vmic import VirtualMicrophone, missing
 
 RESULTS = Path(__file__).with_name("results.md")
 ROUNDS = 300
@@ -172,6 +174,21 @@ def pipeline_row(samples: F32, model: TfliteClassifier) -> Row:
     )
 
 
+def callback_rows(seconds: float = 30.0) -> Iterator[Row]:
+    """Measure what PortAudio waits for us, in its own thread; nothing without PulseAudio."""
+    if missing() is not None:
+        return
+    with VirtualMicrophone(rate_hz=48_000, channels=2):
+        capture = measure(seconds)
+    median_us, p99_us, p999_us, _ = quantiles_us(capture.wall_ns)
+    yield Row(
+        what="audio callback, 30 ms of 48 kHz stereo",
+        median_ms=median_us / 1000,
+        p99_ms=p99_us / 1000,
+        against=f"p99.9 {p999_us / 1000:.3f}, {capture.callbacks} callbacks",
+    )
+
+
 def start_rows() -> Iterator[Row]:
     """Measure how long fresh processes take to start."""
     codes = {
@@ -246,6 +263,7 @@ def main() -> None:
         *feature_rows(samples, model.manifest.recipe, hop_s),
         inference_row(samples, model, hop_s),
         pipeline_row(samples, model),
+        *callback_rows(),
         *start_rows(),
     ]
     page = report(rows, model)

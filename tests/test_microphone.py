@@ -194,7 +194,7 @@ def deliver(
     adc_s = 50.0 + (number * BLOCK + late_frames) / DEVICE.rate_hz
     timing = SimpleNamespace(inputBufferAdcTime=adc_s, currentTime=adc_s + 0.03)
     status = SimpleNamespace(input_overflow=overflow)
-    capture.take(some.noise(BLOCK, 2, seed=number), BLOCK, timing, status)
+    capture.take(some.noise(BLOCK, 2, seed=number).tobytes(), BLOCK, timing, status)
 
 
 def test_an_overflow_is_a_loss_of_what_the_converters_clock_jumped() -> None:
@@ -228,7 +228,7 @@ def test_a_clock_of_another_kind_is_believed_in_its_growth_only() -> None:
     capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
     for number, lag_s in enumerate((500.0, 500.0, 501.25)):
         timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.0 + lag_s)
-        capture.take(some.noise(BLOCK, 2), BLOCK, timing, None)
+        capture.take(some.noise(BLOCK, 2).tobytes(), BLOCK, timing, None)
         assert capture.callbacks == number + 1
     assert capture.lag_s == capture.max_lag_s == pytest.approx(1.25)
     age_s = time.monotonic() - capture.captured_at(3 * BLOCK)
@@ -240,7 +240,7 @@ def test_the_lag_behind_a_sound_server_is_followed() -> None:
     deliver(capture, 0)
     assert capture.lag_s == pytest.approx(0.03)
     timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.7)
-    capture.take(some.noise(BLOCK, 2), BLOCK, timing, None)
+    capture.take(some.noise(BLOCK, 2).tobytes(), BLOCK, timing, None)
     assert capture.max_lag_s == pytest.approx(0.7)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
+from time import monotonic
 from typing import Any, Final
 
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.driver import end_stream, open_stream
 from rt_ser.audio.ring import RingBuffer
-from rt_ser.types import F32
 
 BELIEVED_LAG_S: Final = 1.0
 """A converter's clock that starts further off than this is no clock of ours: only the
@@ -29,10 +27,14 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wake the waiting thread, or the next one to wait."""
-        if self._lock.locked():  # else it has been rung and not heard yet
+        lock = self._lock
+        if lock.locked():  # else it has been rung and not heard yet
             # Another thread may ring between the two; then there is nothing left to do.
-            with contextlib.suppress(RuntimeError):
-                self._lock.release()
+            # contextlib.suppress would cost the callback more than all the rest of this.
+            try:  # noqa: SIM105
+                lock.release()
+            except RuntimeError:
+                pass
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it rings; tell whether it did."""
@@ -76,7 +78,7 @@ class Capture:
         self.lag_s = self.max_lag_s = 0.0
         # When frame 0 was captured as the newest block has it: one number, so that the reader
         # never sees half of it, and no object that could set off a garbage collection.
-        self._origin_s = time.monotonic()
+        self._origin_s = monotonic()
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
@@ -103,16 +105,21 @@ class Capture:
         """Return monotonic seconds at which the frame before ``position`` was captured."""
         return self._origin_s + position / self._rate_hz
 
-    def take(self, indata: F32, frames: int, timing: Any, status: Any) -> None:
-        """Take a block from PortAudio, in its own thread: copy and count, nothing else."""
-        now = time.monotonic()
+    def take(self, block: bytes | memoryview, frames: int, timing: Any, status: Any) -> None:
+        """Take a block from PortAudio, in its own thread: copy and count, nothing else.
+
+        It finds the processor's caches cold: each step costs many times what it does in
+        a loop, so that nothing is done here that the reader can do.
+        """
+        now = monotonic()
         ring = self.ring
         adc_s = timing.inputBufferAdcTime
         if status and status.input_overflow:
             self.overflows += 1
             ring.lose(self._frames_jumped(adc_s))
-        ring.write(indata)
-        length_s = frames / self._rate_hz
+        ring.write(block, frames)
+        rate_hz = self._rate_hz
+        length_s = frames / rate_hz
         self._next_adc_s = adc_s + length_s
         lag_s = timing.currentTime - adc_s
         offset_s = self._clock_offset_s
@@ -121,10 +128,9 @@ class Capture:
         self.lag_s = lag_s = lag_s - offset_s
         if lag_s > self.max_lag_s:
             self.max_lag_s = lag_s
-        # Age of the block's newest frame: PortAudio tells that of its oldest.
-        age_s = lag_s - length_s
-        captured_s = now - age_s if age_s > 0.0 else now
-        self._origin_s = captured_s - ring.position / self._rate_hz
+        if lag_s > length_s:
+            now -= lag_s - length_s  # PortAudio tells the age of the block's oldest frame
+        self._origin_s = now - (ring.written + ring.dropped) / rate_hz
         self.callbacks += 1
         self.doorbell.ring()
 

@@ -22,7 +22,8 @@ def open_stream(device: InputDevice, **options: Any) -> Any:
     ----------
     device : InputDevice
     **options
-        More options of ``sounddevice.InputStream``.
+        More options of ``sounddevice.RawInputStream``, whose callback gets plain bytes: an
+        array would be made anew in each of its calls.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def open_stream(device: InputDevice, **options: Any) -> Any:
         It cannot be opened.
     """
     with _ONE_AT_A_TIME, portaudio(f"input device {device.label!r}") as sounddevice:
-        stream = sounddevice.InputStream(
+        stream = sounddevice.RawInputStream(
             device=device.index,
             samplerate=device.rate_hz,
             channels=device.channels,

@@ -7,12 +7,15 @@ for. CPython's interpreter lock makes those stores visible in order.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_ser.types import F32
+
+SAMPLE_BYTES: Final = 4
+"""Of a float32."""
 
 
 class RingBlock(NamedTuple):
@@ -41,6 +44,14 @@ class RingBuffer:
     max_marks : int
         Losses that can lie unread at one time. With none free the writer keeps
         dropping, so a loss is never forgotten.
+
+    Attributes
+    ----------
+    written : int
+        Frames ever written; those lost are not among them. Set by the writer alone.
+    dropped : int
+        Frames ever lost for want of room, those not yet reported to the reader included.
+        Set by the writer alone.
     """
 
     def __init__(self, capacity: int, channels: int, *, max_marks: int = 64) -> None:
@@ -51,12 +62,15 @@ class RingBuffer:
         # Filled, not np.zeros: that leaves it to the first write, in the callback, to have the
         # system provide the memory.
         self._data: F32 = np.full((capacity, channels), 0.0, dtype=np.float32)
+        # Written through as bytes: an array's assignment costs the callback twice as much.
+        self._bytes = self._data.data.cast("B")
+        self._frame_bytes = SAMPLE_BYTES * channels
         self._marks: NDArray[np.int64] = np.zeros((max_marks, 2), dtype=np.int64)
         # Stored by the writer only.
-        self._written = 0
+        self.written = 0
+        self.dropped = 0
         self._marks_written = 0
         self._pending_loss = 0
-        self._dropped = 0
         # Stored by the reader only.
         self._taken = 0
         self._marks_taken = 0
@@ -72,22 +86,17 @@ class RingBuffer:
     @property
     def available(self) -> int:
         """Frames written and not read yet."""
-        return self._written - self._taken
-
-    @property
-    def written(self) -> int:
-        """Frames ever written; those lost are not among them."""
-        return self._written
+        return self.written - self._taken
 
     @property
     def position(self) -> int:
         """Frames ever captured: those written and those lost."""
-        return self._written + self._dropped
+        return self.written + self.dropped
 
     @property
     def newest(self) -> int:
         """Position after the newest frame there is to read, losses before it included."""
-        return self._written + self._dropped - self._pending_loss
+        return self.written + self.dropped - self._pending_loss
 
     @property
     def oldest(self) -> int:
@@ -103,45 +112,37 @@ class RingBuffer:
         return self._taken
 
     @property
-    def dropped(self) -> int:
-        """Frames ever lost for want of room, those not yet reported to the reader included."""
-        return self._dropped
-
-    @property
     def skipped(self) -> int:
         """Frames that the reader passed over."""
         return self._skipped
 
-    def write(self, block: F32) -> int:
-        """Append as much of a block, shape (n, channels), as fits; return how many frames.
+    def write(self, block: bytes | memoryview, frames: int) -> int:
+        """Append as much of a block as fits; return how many frames.
 
         For the writing thread only. The rest of the block counts as lost.
+
+        Parameters
+        ----------
+        block : bytes-like
+            Float32 samples in the machine's byte order, the channels of a frame together.
+        frames : int
+            How many frames those are.
         """
-        start = self._written
+        start = self.written
         capacity = self._capacity
-        room = capacity - (start - self._taken)
         offset = start % capacity
-        frames = len(block)
-        if frames <= room and offset + frames <= capacity and not self._pending_loss:
+        stop = offset + frames
+        if stop <= capacity and frames <= capacity - start + self._taken and not self._pending_loss:
             # As nearly always: one copy and nothing else.
-            self._data[offset : offset + frames] = block
-            self._written = start + frames
+            self._bytes[offset * self._frame_bytes : stop * self._frame_bytes] = block
+            self.written = start + frames
             return frames
-        if self._pending_loss and room and frames and not self._publish_loss(start):
-            room = 0
-        count = min(room, frames)
-        first = min(count, capacity - offset)
-        self._data[offset : offset + first] = block[:first]
-        self._data[: count - first] = block[first:count]
-        self._written = start + count
-        if count < frames:
-            self.lose(frames - count)
-        return count
+        return self._write_parts(block, frames)
 
     def lose(self, frames: int) -> None:
         """Count frames that were lost before the next block. For the writing thread only."""
         self._pending_loss += frames
-        self._dropped += frames
+        self.dropped += frames
 
     def read(self, max_frames: int) -> RingBlock:
         """Take up to ``max_frames`` frames, none of them across a loss.
@@ -149,7 +150,7 @@ class RingBuffer:
         For the reading thread only. Never waits: an empty block means nothing yet.
         """
         # The writer stores a mark before the frames after it: read in reverse order.
-        stop = self._written
+        stop = self.written
         start = self._taken
         lost = 0
         if start < stop:
@@ -168,13 +169,30 @@ class RingBuffer:
 
         For the reading thread only. The next block's ``lost`` includes them.
         """
-        stop = min(self._written, self._taken + frames)
+        stop = min(self.written, self._taken + frames)
         count = stop - self._taken
         while (mark := self._next_mark()) is not None and mark < stop:
             self._pending_skip += self._take_loss(mark)
         self._pending_skip += count
         self._skipped += count
         self._taken = stop
+        return count
+
+    def _write_parts(self, block: bytes | memoryview, frames: int) -> int:
+        """Append what fits of a block that does not fit in one piece, or that follows a loss."""
+        start = self.written
+        room = self._capacity - start + self._taken
+        if self._pending_loss and room and frames and not self._publish_loss(start):
+            room = 0
+        count = min(room, frames)
+        offset = start % self._capacity * self._frame_bytes
+        length = count * self._frame_bytes
+        first = min(length, len(self._bytes) - offset)
+        self._bytes[offset : offset + first] = block[:first]
+        self._bytes[: length - first] = block[first:length]
+        self.written = start + count
+        if count < frames:
+            self.lose(frames - count)
         return count
 
     def _publish_loss(self, position: int) -> bool:
