@@ -47,7 +47,7 @@ def measure(seconds: float, *, block_ms: int = 30) -> TimedCapture:
     capture.start()
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        capture.doorbell.wait(0.1)
+        time.sleep(capture.pause_s())
         capture.ring.read(capture.block)
     capture.abort()
     return capture

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rt_ser.audio.capture import Capture, Doorbell
+from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice
-from rt_ser.audio.microphone import MicrophoneSource
+from rt_ser.audio.microphone import Doorbell, MicrophoneSource
 from rt_ser.audio.source import ClosedSource
 from rt_ser.errors import DeviceError
 from rt_ser.types import F32, I16, RATE_HZ, AudioChunk
@@ -248,12 +248,46 @@ def test_a_doorbell_rung_before_or_during_the_wait_is_heard_once() -> None:
     bell = Doorbell()
     bell.ring()
     bell.ring()
-    assert bell.wait(0.0)
-    assert not bell.wait(0.01)
+    assert waited_s(bell, 2.0) < 1.0
+    assert waited_s(bell, 0.1) >= 0.1
     threading.Timer(0.05, bell.ring).start()
+    assert waited_s(bell, 2.0) < 1.0
+
+
+def waited_s(bell: Doorbell, timeout_s: float) -> float:
+    """Wait, and return for how long it was."""
     started = time.monotonic()
-    assert bell.wait(2.0)
-    assert time.monotonic() - started < 1.0
+    bell.wait(timeout_s)
+    return time.monotonic() - started
+
+
+def test_a_block_is_looked_for_when_it_is_due() -> None:
+    capture = Capture(DEVICE, block_ms=100, ring_s=1.0)
+    deliver(capture, 0)
+    assert 0.05 < capture.pause_s() <= 0.101
+    time.sleep(0.101)
+    assert 0.003 <= capture.pause_s() <= 0.03
+
+
+def test_a_microphone_that_hangs_is_looked_at_ever_more_seldom() -> None:
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    looks = 0
+    end_s = time.monotonic() + 1.0
+    while time.monotonic() < end_s:
+        time.sleep(capture.pause_s())
+        looks += 1
+    assert 5 < looks < 80
+
+
+def test_a_block_is_read_soon_after_it_came(virtual_microphone: VirtualMicrophone) -> None:
+    with MicrophoneSource() as source:
+        record(source, 0.5)
+        waits_s = []
+        for _ in range(60):
+            if source.read(0.2) is not None:
+                waits_s.append(time.monotonic() - source._capture._came_s)
+    assert len(waits_s) > 50
+    assert np.median(waits_s) < 0.01
 
 
 @needs_microphone

@@ -14,31 +14,12 @@ BELIEVED_LAG_S: Final = 1.0
 """A converter's clock that starts further off than this is no clock of ours: only the
 growth of its distance counts."""
 
+LATE_S: Final = 0.001
+"""How long after a block is due one looks for it: sooner would often be too soon."""
 
-class Doorbell:
-    """Wakes one waiting thread; ringing it never waits for anything.
-
-    An Event would make the callback take the lock that the waiting thread holds.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def ring(self) -> None:
-        """Wake the waiting thread, or the next one to wait."""
-        lock = self._lock
-        if lock.locked():  # else it has been rung and not heard yet
-            # Another thread may ring between the two; then there is nothing left to do.
-            # contextlib.suppress would cost the callback more than all the rest of this.
-            try:  # noqa: SIM105
-                lock.release()
-            except RuntimeError:
-                pass
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until it rings; tell whether it did."""
-        return self._lock.acquire(timeout=max(0.0, timeout_s))
+LOOK_AGAIN_S: Final = 0.003
+LOOK_SELDOM_S: Final = 0.03
+"""The shortest and the longest pause between two looks for a block that is overdue."""
 
 
 class Capture:
@@ -56,29 +37,19 @@ class Capture:
         Length of a callback's block in milliseconds.
     ring_s : float
         Length of the ring in seconds.
-    doorbell : Doorbell, optional
-        Rung when there is something to read.
     """
 
-    def __init__(
-        self,
-        device: InputDevice,
-        *,
-        block_ms: int,
-        ring_s: float,
-        doorbell: Doorbell | None = None,
-    ) -> None:
+    def __init__(self, device: InputDevice, *, block_ms: int, ring_s: float) -> None:
         self.device = device
         self.block = max(1, device.rate_hz * block_ms // 1000)
         self.ring = RingBuffer(max(self.block, round(ring_s * device.rate_hz)), device.channels)
-        self.doorbell = doorbell or Doorbell()
         self.overflows = 0
         self.callbacks = 0
         self.has_finished = False
         self.lag_s = self.max_lag_s = 0.0
         # When frame 0 was captured as the newest block has it: one number, so that the reader
         # never sees half of it, and no object that could set off a garbage collection.
-        self._origin_s = monotonic()
+        self._origin_s = self._came_s = monotonic()
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
@@ -105,13 +76,22 @@ class Capture:
         """Return monotonic seconds at which the frame before ``position`` was captured."""
         return self._origin_s + position / self._rate_hz
 
+    def pause_s(self) -> float:
+        """Return for how many seconds there will be no further block.
+
+        The reader looks when one is due. The callback does not wake it: that took as long
+        as all the rest of it, and had the two contend for the interpreter.
+        """
+        overdue_s = monotonic() - self._came_s - self.block / self._rate_hz
+        return max(LATE_S - overdue_s, min(max(LOOK_AGAIN_S, overdue_s / 4), LOOK_SELDOM_S))
+
     def take(self, block: bytes | memoryview, frames: int, timing: Any, status: Any) -> None:
         """Take a block from PortAudio, in its own thread: copy and count, nothing else.
 
         It finds the processor's caches cold: each step costs many times what it does in
         a loop, so that nothing is done here that the reader can do.
         """
-        now = monotonic()
+        self._came_s = now = monotonic()
         ring = self.ring
         adc_s = timing.inputBufferAdcTime
         if status and status.input_overflow:
@@ -132,7 +112,6 @@ class Capture:
             now -= lag_s - length_s  # PortAudio tells the age of the block's oldest frame
         self._origin_s = now - (ring.written + ring.dropped) / rate_hz
         self.callbacks += 1
-        self.doorbell.ring()
 
     def _frames_jumped(self, adc_s: float) -> int:
         """Return how many frames the converter's clock says are missing, at least one."""
@@ -141,4 +120,3 @@ class Capture:
 
     def _on_finished(self) -> None:
         self.has_finished = True
-        self.doorbell.ring()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections import deque
 
 import numpy as np
 
-from rt_ser.audio.capture import Capture, Doorbell
+from rt_ser.audio.capture import Capture
 from rt_ser.audio.convert import Chunker, Converter, samples_at
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.keeper import Keeper
@@ -43,6 +45,27 @@ def microphone(
         device_fallback=settings.device_fallback,
     )
     return source if seconds is None else LimitedSource(source, seconds=seconds)
+
+
+class Doorbell:
+    """Wakes one waiting thread; ringing it never waits for anything.
+
+    An Event would have a signal's handler wait for the lock that its own thread holds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake the waiting thread, or the next one to wait."""
+        # Where it has been rung and not heard yet there is nothing left to do.
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it rings, ``timeout_s`` at most."""
+        self._lock.acquire(timeout=timeout_s)
 
 
 class MicrophoneSource(SourceBase):
@@ -86,7 +109,7 @@ class MicrophoneSource(SourceBase):
         self._max_age_s = max_age_s
         self._device_fallback = device_fallback
         self._keeper: Keeper | None = None
-        self._doorbell = Doorbell()
+        self._closed = Doorbell()
         self._is_open = False
         self._given_name = "default input" if device is None else str(device)
 
@@ -157,9 +180,10 @@ class MicrophoneSource(SourceBase):
                 self._take(self._keeper)
             if self._ready:
                 return self._ready.popleft()
-            wait_s = deadline - time.monotonic()
-            if wait_s <= 0 or not self._doorbell.wait(wait_s):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
                 return None
+            self._closed.wait(min(left_s, self._capture.pause_s()))
 
     def finish(self) -> list[AudioChunk]:
         """Stop recording and return what had been captured up to now, the resampler's tail too."""
@@ -179,12 +203,10 @@ class MicrophoneSource(SourceBase):
         self._is_open = False
         if self._keeper is not None:
             self._keeper.close()
-        self._doorbell.ring()
+        self._closed.ring()
 
     def _make_capture(self, device: InputDevice) -> Capture:
-        return Capture(
-            device, block_ms=self._block_ms, ring_s=self._ring_s, doorbell=self._doorbell
-        )
+        return Capture(device, block_ms=self._block_ms, ring_s=self._ring_s)
 
     def _converter(self, device: InputDevice) -> Converter:
         return Converter(device.rate_hz, device.channels, channel=self._channel)
