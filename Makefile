@@ -44,8 +44,8 @@ bench: $(VENV)/.test ## measure on this machine; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python benchmarks/turn_latency.py
 
-soak: $(VENV)/.test ## listen for HOURS=1 of real time, whole model, faults at random
-	PYTHONPATH=. $(BIN)/python tests/soak.py --whole --real-time --hours $(HOURS)
+soak: $(VENV)/.test ## listen to a virtual microphone for HOURS=1, faults at random
+	PYTHONPATH=. $(BIN)/python tests/soak_microphone.py --hours $(HOURS)
 
 fuzz: $(VENV)/.test ## damaged files, settings and manifests: CASES=100000
 	PYTHONPATH=. $(BIN)/python -W error tests/fuzz.py --cases $(CASES)

@@ -3,7 +3,8 @@
     python tests/soak.py --hours 10                 as CI does: features and model are left out
     python tests/soak.py --hours 1000 --whole       with the real features and the real model
     python tests/soak.py --hours 2 --real-time      at the pace of a microphone, for leaks that
-                                                    only time brings about
+                                                    only time brings about; see also
+                                                    soak_microphone.py
 
 A source that nobody paces plays speech, noise and silence and does to the stream what
 microphones and drivers do; an agent mutes it now and then. At the end the books must
@@ -14,15 +15,11 @@ The seed of the faults is printed; ``--seed`` repeats them.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import os
 import random
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -34,9 +31,7 @@ from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
 from rt_ser.testing import FAKE_MANIFEST, LABELS
 from rt_ser.types import F32, RATE_HZ, AudioChunk, Frame, LogMel, Prediction, Segment, freeze
-
-WARM_UP = 0.2
-"""Share of the soak after which memory has to stay where it is."""
+from tests.soak_watch import Watcher, books
 
 MAX_QUEUE = 64
 BLOCK = 480
@@ -81,11 +76,6 @@ class FaultySource(SourceBase):
             captured_samples=self._position, dropped_samples=self._lost, gaps=self._gaps,
             reopened=self._reopened,
         )  # fmt: skip
-
-    @property
-    def hours(self) -> float:
-        """Hours played so far."""
-        return self._position / RATE_HZ / 3600
 
     def open(self) -> None:
         """Begin."""
@@ -214,50 +204,6 @@ def whole_pipeline() -> Pipeline:
     return Pipeline(shared_classifier(Settings().model.name))
 
 
-def resident_mib() -> float:
-    """Return the memory that this process occupies, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-class Watcher(threading.Thread):
-    """Takes estimates, slowly at times, mutes, and looks at books, queue and memory."""
-
-    def __init__(self, runner: StreamRunner, source: FaultySource, hours: float, seed: int) -> None:
-        super().__init__(daemon=True)
-        self._runner, self._source, self._hours = runner, source, hours
-        self._random = random.Random(seed + 1)
-        self.memory: list[tuple[float, float]] = []
-        self.longest_queue = 0
-        self.unbalanced = 0
-        self.mutes = 0
-
-    def run(self) -> None:
-        """Look about a hundred times an hour's worth until the stream ends."""
-        every_h = self._hours / 200
-        while self._runner.is_running:
-            stats = self._runner.stats
-            known = stats.judged_samples + stats.gated_samples + stats.dropped_samples
-            self.unbalanced += stats.captured_samples != known + stats.pending_samples
-            self.longest_queue = max(self.longest_queue, len(self._runner._queue._events))
-            if len(self.memory) * every_h <= self._source.hours:
-                gc.collect()
-                self.memory.append((self._source.hours, resident_mib()))
-            if self._random.random() < 0.02:
-                self._runner.mute()
-                self.mutes += 1
-            elif self._random.random() < 0.04:
-                self._runner.unmute()
-            time.sleep(0.01)
-
-    @property
-    def growth_mib(self) -> float:
-        """How much memory the last tenth takes more than what came right after warming up."""
-        after = [mib for hours, mib in self.memory if hours >= WARM_UP * self._hours]
-        tenth = max(1, len(after) // 10)
-        return float(np.median(after[-tenth:]) - np.median(after[:tenth]))
-
-
 def soak(hours: float, *, seed: int, is_whole: bool, is_paced: bool) -> dict[str, object]:
     """Run the soak and return what was found."""
     source = FaultySource(hours, seed=seed, is_paced=is_paced)
@@ -265,29 +211,16 @@ def soak(hours: float, *, seed: int, is_whole: bool, is_paced: bool) -> dict[str
     started = time.monotonic()
     taken = 0
     with StreamRunner(source, pipeline, max_queue=MAX_QUEUE) as runner:
-        watcher = Watcher(runner, source, hours, seed)
+        watcher = Watcher(runner, hours, seed)
         watcher.start()
         for _ in runner.events():
             taken += 1
         watcher.join(5.0)
-    stats = runner.stats
-    known = stats.judged_samples + stats.gated_samples + stats.dropped_samples
-    return {
-        "hours": round(stats.captured_samples / RATE_HZ / 3600, 2),
+    return books(runner, watcher) | {
         "took_s": round(time.monotonic() - started, 1),
         "seed": seed,
         "events": taken,
-        "utterances": stats.utterances,
-        "windows": stats.windows,
-        "gaps": stats.gaps,
-        "reopened": stats.reopened,
-        "muted_h": round(stats.muted_samples / RATE_HZ / 3600, 2),
         "faults": source.faults,
-        "longest_queue": watcher.longest_queue,
-        "unbalanced": watcher.unbalanced,
-        "unaccounted": stats.captured_samples - known,
-        "growth_mib": round(watcher.growth_mib, 2),
-        "memory_mib": round(watcher.memory[-1][1], 1),
     }
 
 

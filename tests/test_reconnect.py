@@ -20,7 +20,7 @@ from rt_ser.runtime import StreamRunner
 from rt_ser.stream_events import Gap, StreamEvent
 from rt_ser.testing import FakeClassifier
 from rt_ser.types import RATE_HZ, AudioChunk, Estimate, State
-from tests.vmic import VirtualMicrophone, missing
+from tests.vmic import FAULTS, VirtualMicrophone, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -205,9 +205,9 @@ def test_faults_at_random(microphone: VirtualMicrophone) -> None:
         until(listener.hears, 5.0)
         threads = threading.active_count()
         for _ in range(6):
-            fault = chance.choice(("hang", "short hang", "server", "unplug", "mute"))
+            fault = chance.choice(FAULTS)
             print(fault)
-            inflict(microphone, fault, chance.uniform(0.8, 2.5))
+            microphone.inflict(fault, chance.uniform(0.8, 2.5))
             until(listener.hears, BACK_S + SLOWNESS_S)
             time.sleep(0.2)
             assert threading.active_count() <= threads
@@ -221,21 +221,6 @@ def test_faults_at_random(microphone: VirtualMicrophone) -> None:
     assert stats.dropped_samples == sum(
         event.stop - event.start for event in events if isinstance(event, Gap)
     )
-
-
-def inflict(microphone: VirtualMicrophone, fault: str, seconds: float) -> None:
-    """Do something to the microphone for so long."""
-    if fault == "server":
-        microphone.kill_server()
-        time.sleep(seconds)
-        microphone.restart_server()
-    elif fault == "mute":
-        microphone.mute(True)
-        time.sleep(seconds)
-        microphone.mute(False)
-    else:
-        with microphone.unplugged() if fault == "unplug" else microphone.hanging():
-            time.sleep(0.2 if fault == "short hang" else seconds)
 
 
 def test_closing_does_not_wait_for_a_microphone_that_hangs(microphone: VirtualMicrophone) -> None:

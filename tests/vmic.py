@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 _PROGRAMS = ("pulseaudio", "pactl", "pacat", "parec")
 _START_S = 15.0
 
+FAULTS = ("hang", "short hang", "server died", "unplugged", "muted")
+
 
 def missing() -> str | None:
     """Say why no virtual microphone can be had here, or None."""
@@ -142,6 +144,20 @@ class VirtualMicrophone:
             left.unlink(missing_ok=True)
         self._start_server(folder, self._stack)
         self._keep_awake(self._stack)
+
+    def inflict(self, fault: str, seconds: float) -> None:
+        """Do something to the microphone for so long: one of ``FAULTS``."""
+        if fault == "server died":
+            self.kill_server()
+            time.sleep(seconds)
+            self.restart_server()
+        elif fault == "muted":
+            self.mute(True)
+            time.sleep(seconds)
+            self.mute(False)
+        else:
+            with self.unplugged() if fault == "unplugged" else self.hanging():
+                time.sleep(0.2 if fault == "short hang" else seconds)
 
     def _start_server(self, folder: Path, stack: contextlib.ExitStack) -> None:
         rate = f"rate={self.rate_hz} channels={self.channels} format={self.sample_format}"
