@@ -13,7 +13,7 @@ import pytest
 from rt_ser.audio.devices import InputDevice, find_again
 from rt_ser.audio.driver import refresh
 from rt_ser.audio.microphone import MicrophoneSource
-from rt_ser.audio.soundserver import parse_recordings
+from rt_ser.audio.soundserver import parse_recordings, recorded_numbers, source_names
 from rt_ser.errors import DeviceError
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
@@ -152,6 +152,23 @@ def test_a_source_that_goes_is_not_replaced_in_silence(microphone: VirtualMicrop
         listener.told()
     print(f"back after {back_s:.2f} s")
     check_books(runner)
+
+
+def test_a_microphone_that_was_gone_for_a_moment_is_taken_again(
+    microphone: VirtualMicrophone,
+) -> None:
+    """The sound server goes on with another source, though ours is there when one looks."""
+    listener = Listener(MicrophoneSource())
+    with listener.runner as runner:
+        until(listener.hears, 5.0)
+        keeper = listener.runner.source._keeper  # type: ignore[attr-defined]
+        until(lambda: keeper._source_number, 3.0 + SLOWNESS_S)
+        with microphone.unplugged():
+            pass
+        until(lambda: runner.stats.reopened, 3.0 + BACK_S + SLOWNESS_S)
+        until(listener.hears, 1.0)
+        assert runner.source.name == "default (vmic)"
+        assert recorded_numbers(os.getpid()) == {source_names()["vmic"]}
 
 
 def test_another_source_will_do_where_that_is_allowed(microphone: VirtualMicrophone) -> None:

@@ -151,14 +151,17 @@ class Keeper:
     def _moved(self) -> str:
         """Ask a sound server whether it still records what it was asked to.
 
-        A source that goes away is replaced in silence, and callbacks go on. One that
-        somebody has exchanged on purpose is followed.
+        A source that goes away is replaced in silence, and callbacks go on, even when it
+        has come back, with a number of its own. One that somebody has exchanged on purpose
+        is followed.
         """
         ours = self.device.server_source
         numbers = recorded_numbers(os.getpid()) if ours else set()
         if not numbers or self._source_number in numbers:
             return ""
         names = source_names()
+        if ours in names and self._source_number not in ("", names[ours]):
+            return f"microphone {self.device.label!r} was away for a moment: it is opened again"
         recorded = {name for name, number in names.items() if number in numbers}
         if ours in recorded:
             self._source_number = names[ours]
