@@ -29,8 +29,8 @@ class AsyncStream:
 
     ``async for`` gives estimates, :meth:`events` everything; each event is given once. The
     stream starts with the first of them, or with ``async with``, which also ends it when it
-    is left early. Cancelling a wait loses no event. The properties never wait; ``mute`` and
-    ``unmute`` may be called at any time.
+    is left early; what was told by then may still be taken. Cancelling a wait loses no event.
+    The properties never wait; ``mute`` and ``unmute`` may be called at any time.
 
     Parameters
     ----------
@@ -41,7 +41,10 @@ class AsyncStream:
 
     def __init__(self, runner: StreamRunner) -> None:
         self.runner = runner
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="rt-ser-aio")
+        # None, once it has ended: the loop's own, as nothing is waited for any more.
+        self._threads: ThreadPoolExecutor | None = ThreadPoolExecutor(
+            2, thread_name_prefix="rt-ser-aio"
+        )
         self._source = runner.events()
         self._pending: asyncio.Future[StreamEvent | None] | None = None
         self._is_started = False
@@ -131,7 +134,9 @@ class AsyncStream:
         try:
             await self._wait_for(lambda: self.runner.__exit__(exc_type))
         finally:
-            self._threads.shutdown(wait=False)
+            threads, self._threads = self._threads, None
+            if threads is not None:
+                threads.shutdown(wait=False)
 
     async def _wait_for(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

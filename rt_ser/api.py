@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from rt_ser.audio.convert import Chunker, Converter
 from rt_ser.audio.pcm import first_not_finite, to_float32
+from rt_ser.audio.source import AudioSource
 from rt_ser.config import Settings, shown
 from rt_ser.errors import InputError
 from rt_ser.hooks import Hooks
@@ -208,8 +209,7 @@ def listen(
 
     settings = settings or Settings()
     source = microphone(settings.audio, device=device, seconds=seconds)
-    pipeline = Pipeline(_classifier(model, settings), settings)
-    return StreamRunner(source, pipeline, max_age_s=settings.audio.max_age_s)
+    return _stream(source, model, settings)
 
 
 def replay(
@@ -239,7 +239,7 @@ def replay(
 
     settings = settings or Settings()
     source = FileSource(str(path), speed=speed, channel=settings.audio.channel)
-    return StreamRunner(source, Pipeline(_classifier(model, settings), settings))
+    return _stream(source, model, settings)
 
 
 def subscribe(
@@ -258,6 +258,14 @@ def subscribe(
     """
     hooks = Hooks(on_estimate=on_estimate, on_utterance=on_utterance, on_event=on_event)
     return Subscription(stream, hooks)
+
+
+def _stream(
+    source: AudioSource, model: str | Path | Classifier | None, settings: Settings
+) -> StreamRunner:
+    """Return a source's stream, not started yet."""
+    pipeline = Pipeline(_classifier(model, settings), settings)
+    return StreamRunner(source, pipeline, max_age_s=settings.audio.max_age_s)
 
 
 def _classifier(model: str | Path | Classifier | None, settings: Settings) -> Classifier:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, Self
+from typing import Final
 
 from rt_ser.accounting import with_source
 from rt_ser.audio.source import AudioSource, ClosedSource, EndOfStream
 from rt_ser.event_queue import POLL_S, EventQueue
+from rt_ser.lifetime import Lifetime
 from rt_ser.mute import HOLD_OFF_S
 from rt_ser.stream_events import StreamEvent, Tally, Utterance
 from rt_ser.stream_pipeline import StreamPipeline
@@ -25,7 +26,7 @@ STOP_S: Final = 1.0
 """How long ``stop`` waits for the worker."""
 
 
-class StreamRunner:
+class StreamRunner(Lifetime):
     """Runs a source through a pipeline and hands out the estimates.
 
     A context manager and an iterator of :class:`~rt_ser.types.Estimate` for one
@@ -55,13 +56,13 @@ class StreamRunner:
         max_queue: int = 256,
         max_age_s: float = 1.5,
     ) -> None:
+        super().__init__()
         self.source = source
         self._pipeline = pipeline
         self._queue = EventQueue(max_queue, waits=not source.is_live)
         self._pipeline_lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._error: BaseException | None = None
         self._latest: Estimate | None = None
         self._meter = pipeline.meter
         self._stats = pipeline.stats
@@ -161,17 +162,6 @@ class StreamRunner:
             return False
         self._raise_error()
         return True
-
-    def __enter__(self) -> Self:
-        """Start the stream."""
-        self.start()
-        return self
-
-    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
-        """Stop the stream; an error that nobody has seen is raised unless one is under way."""
-        self.stop()
-        if exc_type is None:
-            self._raise_error()
 
     def __iter__(self) -> Iterator[Estimate]:
         """Return the stream itself."""
@@ -276,9 +266,3 @@ class StreamRunner:
         return with_source(
             stats, self.source.counters, skipped_estimates=self._queue.skipped
         )
-
-    def _raise_error(self) -> None:
-        """Raise the worker's error, once."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Self
 
 from rt_ser.hooks import Hooks
+from rt_ser.lifetime import Lifetime
 from rt_ser.runtime import StreamRunner
 
 
-class Subscription:
+class Subscription(Lifetime):
     """Runs a stream in the background and calls hooks with what it tells.
 
     A context manager. All hooks are called from one thread, in order, and while one runs
@@ -27,9 +27,9 @@ class Subscription:
     """
 
     def __init__(self, stream: StreamRunner, hooks: Hooks) -> None:
+        super().__init__()
         self.stream = stream
         self._hooks = hooks
-        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rt-ser-hooks", daemon=True)
 
     def start(self) -> None:
@@ -42,9 +42,7 @@ class Subscription:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             return False
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        self._raise_error()
         return True
 
     def stop(self) -> None:
@@ -52,17 +50,6 @@ class Subscription:
         self.stream.stop()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        """Start listening."""
-        self.start()
-        return self
-
-    def __exit__(self, exc_type: type[BaseException] | None, *exc: object) -> None:
-        """End the stream; an error that nobody has seen is raised unless one is under way."""
-        self.stop()
-        if exc_type is None:
-            self.wait()
 
     def _run(self) -> None:
         try:

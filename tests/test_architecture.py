@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVEL_0 = {
     "types", "errors", "config", "data", "quiet",
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
-    "event_queue", "hooks", "ledger", "mute", "stream_events", "stream_pipeline", "utterances",
+    "event_queue", "hooks", "ledger", "lifetime", "mute",
+    "stream_events", "stream_pipeline", "utterances",
 }  # fmt: skip
 STAGES = {"framing", "health", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
