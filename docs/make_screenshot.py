@@ -61,7 +61,7 @@ def views(recording: Path, settings: Settings) -> Iterator[View]:
     monitor = Monitor(
         feed=stream,
         history=History(TIMELINE_S),
-        source=recording.name,
+        source=lambda: recording.name,
         model=classifier.manifest.name,
         labels=pipeline.labels,
         is_live=False,

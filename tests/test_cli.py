@@ -268,6 +268,20 @@ def test_a_truncated_recording_is_heard_as_far_as_it_goes(recording: Path, tmp_p
     assert summary["duration_s"] == pytest.approx(4.5, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("options", "warnings"), [("--quiet", 1), ("--quiet --log-level error", 0)]
+)
+def test_quiet_is_silent_about_estimates_and_not_about_trouble(
+    options: str, warnings: int, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(12 * 16_000, np.float32), 16_000)
+    done = run("replay", "nothing.wav", *options.split(), home=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [line.startswith("rt-ser: warning: input is silent") for line in told(done)] == (
+        [True] * warnings
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(number: int, recording: Path, tmp_path: Path) -> None:
     """At real speed: what was heard is judged, no line is torn, the summary is there."""

@@ -319,10 +319,20 @@ class Stream:
         return object.__getattribute__(self, name)
 
 
+def test_the_screen_names_the_microphone_that_is_heard_now() -> None:
+    names = ["first", "in its place"]
+    monitor = Monitor(
+        feed=Stream(), history=History(60.0), source=lambda: names.pop(0), model="fake",
+        labels=LABELS, is_live=True, timeline_s=60.0,
+    )  # fmt: skip
+    for name in ("first", "in its place"):
+        assert any(name in line for line in screen(monitor.view(), 80, 24))
+
+
 def test_the_live_screen_pulls_at_its_own_rate_and_gives_the_terminal_back() -> None:
     stream = Stream()
     monitor = Monitor(
-        feed=stream, history=History(60.0), source="script", model="fake", labels=LABELS,
+        feed=stream, history=History(60.0), source=lambda: "script", model="fake", labels=LABELS,
         is_live=True, timeline_s=60.0,
     )  # fmt: skip
     console = Console(

@@ -57,6 +57,8 @@ def run(arguments: Sequence[str]) -> int:
     with Session(options, settings, live=True) as session:
         # What is loaded by now stays: collections that halt the callback pass it over.
         gc.freeze()
-        session.play(source)
-        gc.unfreeze()
+        try:
+            session.play(source)
+        finally:
+            gc.unfreeze()
     return 0

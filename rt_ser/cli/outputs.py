@@ -68,7 +68,12 @@ def add_outputs(parser: Parser, *, recordings: bool) -> None:
         group.add_argument(f"--{name}", metavar="PATH", help=what)
     for name, (address, what) in NETWORKS.items():
         group.add_argument(f"--{name}", metavar=address, help=what)
-    group.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    group.add_argument(
+        "--quiet",
+        action="store_true",
+        help="show no estimates; what goes wrong is told on standard error as ever, see "
+        "--log-level",
+    )
     group.add_argument(
         "--no-color", action="store_true", help="draw without colour, as NO_COLOR does"
     )

@@ -93,7 +93,7 @@ class Session:
             stack.enter_context(_ending_on_signals(runner, self))
             stack.enter_context(runner)
             name = file or source.name
-            display = self._display(runner, name)
+            display = self._display(runner, lambda: file or source.name)
             if self._metrics_port is not None:
                 stack.enter_context(MetricsServer(runner, port=self._metrics_port))
             if self._has_screen and not self._is_silent:
@@ -136,7 +136,7 @@ class Session:
             for line in lines:
                 writer.write_line(line.plain.rstrip())
 
-    def _display(self, runner: StreamRunner, name: str) -> Display:
+    def _display(self, runner: StreamRunner, name: Callable[[], str]) -> Display:
         """Choose what a person sees: nothing, the screen, or one line per change."""
         if self._is_silent:
             return NoDisplay()

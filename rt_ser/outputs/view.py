@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -140,11 +141,14 @@ def moment(estimate: Estimate, before: int) -> Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Monitor:
-    """Puts a stream's newest values and its history together into a View."""
+    """Puts a stream's newest values and its history together into a View.
+
+    ``source`` is asked for the name each time: one microphone may take another's place.
+    """
 
     feed: Feed
     history: History
-    source: str
+    source: Callable[[], str]
     model: str
     labels: tuple[str, ...]
     is_live: bool
@@ -154,7 +158,7 @@ class Monitor:
     def view(self) -> View:
         """Take the newest of everything; waits for nobody."""
         return View(
-            source=self.source,
+            source=self.source(),
             model=self.model,
             labels=self.labels,
             is_live=self.is_live,
