@@ -12,6 +12,7 @@ import pytest
 
 from rt_ser.audio.devices import InputDevice, find_again
 from rt_ser.audio.driver import refresh
+from rt_ser.audio.keeper import FROZEN
 from rt_ser.audio.microphone import MicrophoneSource
 from rt_ser.audio.soundserver import parse_recordings, recorded_numbers, source_names
 from rt_ser.errors import DeviceError
@@ -255,6 +256,25 @@ def test_portaudio_is_not_renewed_under_an_open_stream(microphone: VirtualMicrop
         assert not refresh()
         assert source.read(2.0) is not None
     assert refresh()
+
+
+def test_a_list_of_devices_that_cannot_be_renewed_is_told_of_once(
+    microphone: VirtualMicrophone, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An agent that speaks through PortAudio as well: what was there before is found all the same.
+
+    The hang lasts for several attempts.
+    """
+    import sounddevice
+
+    source = MicrophoneSource()
+    with sounddevice.RawInputStream(device="pulse"), source:
+        until(lambda: source.read(0.1) is not None, 5.0)
+        with microphone.hanging():
+            until(lambda: source.trouble, 3.0 + SLOWNESS_S)
+            time.sleep(4.0)
+        until(lambda: source.counters.reopened, BACK_S + SLOWNESS_S)
+    assert [record.message for record in caplog.records].count(FROZEN) == 1
 
 
 def test_without_any_microphone_opening_fails_at_once(microphone: VirtualMicrophone) -> None:

@@ -41,6 +41,11 @@ LONGEST_PAUSE_S: Final = 1.0
 CLOSE_S: Final = 0.6
 """How long ``close`` waits for a driver that is at work."""
 
+FROZEN: Final = (
+    "this program has another PortAudio stream open, which keeps the list of devices as it was: "
+    "a microphone that has been plugged in since is found once that stream is closed"
+)
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -180,6 +185,7 @@ class Keeper:
     def _open_again(self) -> Capture | None:
         """Try until audio comes; None when it is to end."""
         pause_s = FIRST_PAUSE_S
+        self._has_said_frozen = False
         while not self._closing.wait(pause_s):
             try:
                 return self._attempt()
@@ -190,7 +196,9 @@ class Keeper:
 
     def _attempt(self) -> Capture:
         """Open the same microphone, by its name, and wait for its first block."""
-        refresh()
+        if not refresh() and not self._has_said_frozen:
+            self._has_said_frozen = True
+            _LOG.warning("%s", FROZEN)
         capture = self._make_capture(self._find())
         try:
             capture.start()
