@@ -221,8 +221,15 @@ class StreamRunner(Lifetime):
             self._error = error
 
     def _look_for_trouble(self) -> None:
-        """Say once why nothing comes, where the source knows."""
-        trouble = self.source.trouble
+        """Say once why nothing comes: what the source knows, or else that it is so.
+
+        Without the latter, speech that was open when the machine stalled would be told
+        as the present whenever the source finds out.
+        """
+        age_s = self.audio_age_s
+        is_overdue = age_s is not None and age_s > self._max_age_s and not self._trouble
+        overdue = f"no fresh audio for {self._max_age_s:g} s" if is_overdue else ""
+        trouble = self.source.trouble or overdue
         if trouble and trouble != self._trouble:
             self._trouble = trouble
             with self._pipeline_lock:

@@ -164,6 +164,31 @@ def test_hooks_hear_what_feeding_tells(demo_samples: F32) -> None:
     assert bits(turns) == bits([event for event in heard if isinstance(event, Utterance)])
 
 
+def test_open_speech_is_closed_when_nothing_fresh_comes(demo_samples: F32) -> None:
+    """The source sees nothing wrong, as while the machine stalls and all that comes is old."""
+    opening = Analyzer(FakeClassifier())
+    length = next(
+        stop for stop in range(0, len(demo_samples), 480)
+        if any(told.label for told in opening.feed(demo_samples[stop : stop + 480]))
+    )  # fmt: skip
+    source = ScriptedSource(demo_samples[: length + 480], is_live=True, hangs=True)
+    runner = StreamRunner(source, Pipeline(FakeClassifier()), max_age_s=0.5)
+    events = []
+    with runner:
+        for event in runner.events():
+            events.append(event)
+            if isinstance(event, Estimate) and event.state is State.STALE:
+                break
+        age_s = runner.audio_age_s
+    *_, last, turn, stale = events
+    assert age_s is not None
+    assert 0.5 < age_s < 2.5
+    assert isinstance(last, Estimate)
+    assert last.is_final
+    assert isinstance(turn, Utterance)
+    assert stale.reason == "no fresh audio for 0.5 s"
+
+
 def test_each_kind_of_event_has_its_hook(demo_samples: F32) -> None:
     kinds: dict[str, list[Any]] = {
         name: [] for name in ("estimate", "utterance", "gap", "tally", "event")
