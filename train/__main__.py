@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
     "robustness": "measure noise, level, telephone and room, and emotions where nobody speaks",
     "baselines": "measure the usual features, classifiers and mistakes, to compare with",
+    "report": "write docs/results.md, its plots, and the tables in README and model cards",
     "leaderboard": "print every experiment that was kept",
 }
 

@@ -131,9 +131,7 @@ def room_response(*, rt60_s: float, direct_db: float, rng: np.random.Generator) 
     return np.asarray(tail, np.float64)
 
 
-def in_room(
-    samples: F32, *, distance_m: float, rt60_s: float, rng: np.random.Generator
-) -> F32:
+def in_room(samples: F32, *, distance_m: float, rt60_s: float, rng: np.random.Generator) -> F32:
     """Let a voice be heard across a room, as loud as before."""
     direct_db = direct_to_reverberant_db(distance_m, rt60_s=rt60_s)
     wet = convolved(samples, room_response(rt60_s=rt60_s, direct_db=direct_db, rng=rng))

@@ -22,7 +22,7 @@ import yaml
 
 from rt_ser.errors import ConfigError, InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, Summary
-from train import leaderboard
+from train import kept, leaderboard
 from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip, load_all
 from train.decode import decode
@@ -147,8 +147,11 @@ def check_unseen(clips: Sequence[Clip], training: dict[str, Any], split: Split) 
 def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, Any]:
     """Collect the figures of all corpora that were heard, fit for JSON."""
     by_corpus = {name: [item for item in heard if item.clip.corpus == name] for name in CORPORA}
+    training = training_of(model)
     return {
         "model": model.name,
+        "recipe": training.get("recipe"),
+        "seed": training.get("seed"),
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "size_bytes": model.stat().st_size,
         "split": split.name,
@@ -214,7 +217,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record", action="store_true", help="write the figures into the model's manifest"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="add the figures to the leaderboard, which is committed"
+        "--keep", action="store_true", help="add the figures to leaderboard and results, committed"
     )
 
 
@@ -243,3 +246,4 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.keep:
         known = f"{training.get('recipe', arguments.model.stem)}:{training.get('seed', '')}"
         leaderboard.keep(figures, known)
+        kept.keep(figures)

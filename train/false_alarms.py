@@ -11,7 +11,7 @@ from rt_ser.types import F32, RATE_HZ, Estimate, State
 from train.corpora import Recording
 from train.decode import decode
 from train.evaluate import Judge, analyzer
-from train.examples import is_training_noise
+from train.examples import is_training_source
 from train.progress import work_through
 from train.scorecard import plain
 from train.tones import TONES, silence
@@ -121,7 +121,7 @@ def false_alarms(
     held_out = [
         told
         for told, item in zip(of_noise, noises, strict=True)
-        if not is_training_noise(item.source)
+        if not is_training_source(item.source)
     ]
     return {
         "non_speech": {

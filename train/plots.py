@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_INK = "#1f2933"
-_MUTED = "#7b8794"
-_RULE = "#cbd2d9"
+INK = "#1f2933"
+MUTED = "#7b8794"
+RULE = "#cbd2d9"
 # Blue and orange stay apart for every common colour blindness (Wong 2011); markers differ too.
-_SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_MARKERS = ("o", "s", "^", "D")
-_LINES = ("-", "--", "-.", ":")
-_NAMES = {"ravdess": "RAVDESS", "cremad": "CREMA-D", "tess": "TESS", "savee": "SAVEE"}
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+MARKERS = ("o", "s", "^", "D")
+LINES = ("-", "--", "-.", ":")
+NAMES = {"ravdess": "RAVDESS", "cremad": "CREMA-D", "tess": "TESS", "savee": "SAVEE"}
 _DPI = 120
 _FEWEST = 0.01
 """Share of clips under which a bin's accuracy is chance, and is not drawn."""
@@ -26,7 +26,7 @@ def draw_all(figures: dict[str, Any], folder: Path) -> list[Path]:
     """Draw every plot of an evaluation into ``folder`` and return the files."""
     cards = figures["corpora"]
     drawn = {
-        f"confusion-{name}": confusion_plot(card, title=_NAMES.get(name, name))
+        f"confusion-{name}": confusion_plot(card, title=NAMES.get(name, name))
         for name, card in cards.items()
     }
     drawn |= {
@@ -35,7 +35,7 @@ def draw_all(figures: dict[str, Any], folder: Path) -> list[Path]:
         "speakers": speaker_plot(cards),
         "seconds": seconds_plot(cards),
     }
-    return [_save(figure, folder / f"{name}.png") for name, figure in drawn.items()]
+    return [save(figure, folder / f"{name}.png") for name, figure in drawn.items()]
 
 
 def confusion_plot(card: dict[str, Any], *, title: str) -> Figure:
@@ -47,10 +47,10 @@ def confusion_plot(card: dict[str, Any], *, title: str) -> Figure:
         counts, columns = counts[:, :-1], columns[:-1]
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100.0 * counts / np.maximum(totals, 1)
-    figure, axes = _canvas(1.6 + 0.62 * len(columns), 1.5 + 0.5 * len(classes))
+    figure, axes = canvas(1.6 + 0.62 * len(columns), 1.5 + 0.5 * len(classes))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        colour = "white" if share > 55 else _INK if share >= 0.5 else _RULE
+        colour = "white" if share > 55 else INK if share >= 0.5 else RULE
         weight = "bold" if row == column else "normal"
         axes.text(
             column, row, f"{share:.0f}", ha="center", va="center", color=colour, weight=weight
@@ -59,9 +59,9 @@ def confusion_plot(card: dict[str, Any], *, title: str) -> Figure:
     axes.set_yticks(range(len(classes)), _with_counts(classes, totals[:, 0]))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("said", color=_MUTED)
-    axes.set_ylabel("meant (clips)", color=_MUTED)
-    _title(axes, f"{title}: UAR {100 * card['uar']:.1f} %", "of each row, in %")
+    axes.set_xlabel("said", color=MUTED)
+    axes.set_ylabel("meant (clips)", color=MUTED)
+    title_of(axes, f"{title}: UAR {100 * card['uar']:.1f} %", "of each row, in %")
     return figure
 
 
@@ -71,11 +71,11 @@ def _with_counts(classes: list[str], totals: Any) -> list[str]:
 
 def reliability_plot(cards: dict[str, Any]) -> Figure:
     """Draw accuracy against confidence; on the diagonal, 70 % sure is right 70 % of the time."""
-    figure, axes = _canvas(4.6, 4.4)
-    axes.plot([0, 100], [0, 100], color=_RULE, linewidth=1, zorder=0)
+    figure, axes = canvas(4.6, 4.4)
+    axes.plot([0, 100], [0, 100], color=RULE, linewidth=1, zorder=0)
     axes.text(
         14, 12, "as sure as right", rotation=45, rotation_mode="anchor", ha="center", va="top",
-        color=_MUTED, fontsize=8,
+        color=MUTED, fontsize=8,
     )  # fmt: skip
     for index, (name, card) in enumerate(cards.items()):
         bins = card["reliability"]
@@ -89,49 +89,49 @@ def reliability_plot(cards: dict[str, Any]) -> Figure:
         if not points:
             continue
         across, up, counts = (np.array(column) for column in zip(*points, strict=True))
-        label = f"{_NAMES.get(name, name)}, error {100 * card['calibration_error']:.1f} points"
-        axes.plot(across, up, color=_SERIES[index], linestyle=_LINES[index], linewidth=1.2)
+        label = f"{NAMES.get(name, name)}, error {100 * card['calibration_error']:.1f} points"
+        axes.plot(across, up, color=SERIES[index], linestyle=LINES[index], linewidth=1.2)
         sizes = 12 + 160 * counts / counts.sum()
         axes.scatter(
-            across, up, s=sizes, color=_SERIES[index], marker=_MARKERS[index], label=label
+            across, up, s=sizes, color=SERIES[index], marker=MARKERS[index], label=label
         )
     axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="confidence, %", ylabel="accuracy, %")
-    _legend(axes, "best")
+    legend(axes, "best")
     subtitle = f"marker area: share of clips; bins of less than {_FEWEST:.0%} left out"
-    _title(axes, "Is it right as often as it says?", subtitle)
+    title_of(axes, "Is it right as often as it says?", subtitle)
     return figure
 
 
 def coverage_plot(cards: dict[str, Any]) -> Figure:
     """Draw the accuracy on the surest share of clips; a good measure of doubt falls steadily."""
-    figure, axes = _canvas(5.2, 3.6)
+    figure, axes = canvas(5.2, 3.6)
     for index, (name, card) in enumerate(cards.items()):
         shares, right = (100 * np.array(column) for column in zip(*card["coverage"], strict=True))
-        _line(axes, index, shares, right, _NAMES.get(name, name))
+        line(axes, index, shares, right, NAMES.get(name, name))
     axes.set(xlim=(0, 102), xlabel="share of clips answered, the surest first, %")
     axes.set_ylabel("accuracy, %")
-    _legend(axes, "lower left")
-    _title(axes, "What silence buys", "accuracy when only the surest clips are answered")
+    legend(axes, "lower left")
+    title_of(axes, "What silence buys", "accuracy when only the surest clips are answered")
     return figure
 
 
 def seconds_plot(cards: dict[str, Any]) -> Figure:
     """Draw UAR over the seconds since the onset of speech, and that of the whole clip."""
-    figure, axes = _canvas(5.2, 3.6)
+    figure, axes = canvas(5.2, 3.6)
     for index, (name, card) in enumerate(cards.items()):
         timed = [item for item in card["over_time"] if item["seconds"] is not None]
         seconds = [item["seconds"] for item in timed]
-        _line(axes, index, seconds, [100 * item["uar"] for item in timed], _NAMES.get(name, name))
-        axes.axhline(100 * card["uar"], color=_SERIES[index], linestyle=":", linewidth=1)
+        line(axes, index, seconds, [100 * item["uar"] for item in timed], NAMES.get(name, name))
+        axes.axhline(100 * card["uar"], color=SERIES[index], linestyle=":", linewidth=1)
     axes.set(ylim=(0, None), xlabel="seconds after the onset of speech", ylabel="UAR, %")
-    _legend(axes, "lower right")
-    _title(axes, "How soon it knows", "rolling estimate; dotted: the whole clip")
+    legend(axes, "lower right")
+    title_of(axes, "How soon it knows", "rolling estimate; dotted: the whole clip")
     return figure
 
 
 def speaker_plot(cards: dict[str, Any]) -> Figure:
     """Draw each unseen speaker's UAR as a dot, with each corpus's own UAR as a bar."""
-    figure, axes = _canvas(5.2, 1.3 + 0.6 * len(cards))
+    figure, axes = canvas(5.2, 1.3 + 0.6 * len(cards))
     for index, card in enumerate(cards.values()):
         values = sorted(
             100 * item["uar"] for item in card["by_speaker"].values() if item["uar"] is not None
@@ -139,47 +139,52 @@ def speaker_plot(cards: dict[str, Any]) -> Figure:
         # Dots that would cover each other take turns above and below the line.
         heights = index + 0.09 * (np.arange(len(values)) % 3 - 1)
         axes.scatter(
-            values, heights, s=26, color=_SERIES[index], marker=_MARKERS[index], alpha=0.8
+            values, heights, s=26, color=SERIES[index], marker=MARKERS[index], alpha=0.8
         )
-        axes.plot([100 * card["uar"]] * 2, [index - 0.3, index + 0.3], color=_INK, linewidth=2)
+        axes.plot([100 * card["uar"]] * 2, [index - 0.3, index + 0.3], color=INK, linewidth=2)
     names = [
-        f"{_NAMES.get(name, name)} ({len(card['by_speaker'])})" for name, card in cards.items()
+        f"{NAMES.get(name, name)} ({len(card['by_speaker'])})" for name, card in cards.items()
     ]
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), xlabel="UAR, %")
-    _title(axes, "Spread over people", "a dot a speaker; bar: all of them")
+    title_of(axes, "Spread over people", "a dot a speaker; bar: all of them")
     return figure
 
 
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of so many inches with quiet axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_RULE)
-    axes.tick_params(colors=_INK, labelsize=9)
-    axes.xaxis.label.set_color(_MUTED)
-    axes.yaxis.label.set_color(_MUTED)
+    axes.spines[["left", "bottom"]].set_color(RULE)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
     return figure, axes
 
 
-def _line(axes: Axes, index: int, across: Any, up: Any, label: str) -> None:
+def line(axes: Axes, index: int, across: Any, up: Any, label: str) -> None:
+    """Draw a series in the colour, dash and marker of its index."""
     axes.plot(
-        across, up, color=_SERIES[index], linestyle=_LINES[index], marker=_MARKERS[index],
+        across, up, color=SERIES[index], linestyle=LINES[index], marker=MARKERS[index],
         markersize=4, linewidth=1.5, label=label,
     )  # fmt: skip
 
 
-def _legend(axes: Axes, where: str) -> None:
+def legend(axes: Axes, where: str) -> None:
+    """Name the series, if there are any."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc=where, frameon=False, fontsize=8)
 
 
-def _title(axes: Axes, title: str, subtitle: str) -> None:
-    axes.set_title(f"{title}\n", loc="left", fontsize=11, color=_INK, weight="bold")
-    axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=8.5, color=_MUTED)
+def title_of(axes: Axes, title: str, subtitle: str) -> None:
+    """Write what a plot shows above it, and how to take it in a smaller line."""
+    axes.set_title(f"{title}\n", loc="left", fontsize=11, color=INK, weight="bold")
+    axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=8.5, color=MUTED)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG and return the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # No software version in the file, so that the same figures give the same bytes.
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})

@@ -22,7 +22,7 @@ import numpy as np
 from rt_ser.config import Settings
 from rt_ser.errors import InputError
 from rt_ser.types import F32
-from train import distortions, metrics
+from train import distortions, kept, metrics
 from train.arguments import add_data_arguments
 from train.clips import gate
 from train.corpora import CORPORA, Clip, Recording, load_noise, load_speech
@@ -36,7 +36,7 @@ from train.evaluate import (
     split_named,
     training_of,
 )
-from train.examples import is_training_noise
+from train.examples import is_training_source
 from train.false_alarms import false_alarms
 from train.progress import work_through
 from train.scorecard import Heard, outcomes_of, plain
@@ -58,9 +58,7 @@ def _clean(samples: F32, _rng: np.random.Generator, _noises: Sequence[Path]) -> 
     return samples
 
 
-def _noisy(
-    samples: F32, rng: np.random.Generator, noises: Sequence[Path], *, snr_db: float
-) -> F32:
+def _noisy(samples: F32, rng: np.random.Generator, noises: Sequence[Path], *, snr_db: float) -> F32:
     noise = _noise(noises[int(rng.integers(len(noises)))])
     _, lamp = gate(samples, Settings())
     level = distortions.rms(distortions.speech_of(samples, lamp))
@@ -102,7 +100,7 @@ CONDITIONS: dict[str, Condition] = {
     "loud": _condition("10 dB louder, clipped", 1.0, functools.partial(_louder, gain_db=10.0)),
     "telephone": _condition("telephone, 8 kHz mu-law", 5.0, _telephone),
     "room": _condition("small room, 0.5 m away", 5.0, functools.partial(_room, distance_m=0.5)),
-    "room1m": _condition("small room, 1 m away", None, functools.partial(_room, distance_m=1.0)),
+    "room1m": _condition("small room, 1 m away", 5.0, functools.partial(_room, distance_m=1.0)),
 }
 """By name, ``clean`` first; the limits are the project's own."""
 
@@ -135,7 +133,7 @@ def held_out_noises(root: Path) -> list[Recording]:
     InputError
         If there are none.
     """
-    held = [item for item in load_noise(root) if not is_training_noise(item.source)]
+    held = [item for item in load_noise(root) if not is_training_source(item.source)]
     if not held:
         raise InputError(f"data={str(root)!r} holds no noise to test with: put some into noise/")
     return held
@@ -205,6 +203,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
     )
+    parser.add_argument(
+        "--keep", action="store_true", help="add the figures to the results, which are committed"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -238,3 +239,5 @@ def run(arguments: argparse.Namespace) -> None:
     text = json.dumps(figures, indent=1) + "\n"
     (out / "robustness.json").write_text(text, encoding="utf-8")
     show_robustness(figures, Console())
+    if arguments.keep:
+        kept.keep(figures)

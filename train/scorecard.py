@@ -24,6 +24,9 @@ CROWD_AGREEMENT = 0.6
 _COVERAGE_STEPS = np.linspace(0.1, 1.0, 19)
 _AGES = (("under 30", 0, 29), ("30 to 49", 30, 49), ("50 and over", 50, 200))
 
+AGE_GROUPS = tuple(name for name, _, _ in _AGES)
+"""Groups that speakers are compared by, the youngest first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heard:

@@ -19,7 +19,7 @@ from train import robustness
 from train.__main__ import main
 from train.corpora import LABELS, load_noise, load_speech
 from train.distortions import rms
-from train.examples import is_training_noise
+from train.examples import is_training_source
 from train.false_alarms import Told, count, name_of, per_hour, share_of_time
 from train.robustness import CONDITIONS, every_nth, held_out_noises
 from train.tables import show_robustness
@@ -36,9 +36,7 @@ def estimate(label: str, state: State) -> Estimate:
 
 
 def told(key: str, emotions: int, *, seconds: float = 60.0, strong: int = 0) -> Told:
-    return Told(
-        key=key, seconds=seconds, judged=20, confident=10, emotions=emotions, strong=strong
-    )
+    return Told(key=key, seconds=seconds, judged=20, confident=10, emotions=emotions, strong=strong)
 
 
 def test_only_confident_claims_count() -> None:
@@ -93,7 +91,7 @@ def test_test_noises_are_none_that_was_trained_on(tmp_path: Path) -> None:
     write_noises(tmp_path)
     held = held_out_noises(tmp_path)
     assert 0 < len(held) < 12
-    assert not any(is_training_noise(item.source) for item in held)
+    assert not any(is_training_source(item.source) for item in held)
 
 
 def test_all_ratios_have_the_same_noise(tmp_path: Path) -> None:

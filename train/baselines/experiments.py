@@ -116,9 +116,7 @@ def judged(said: Ints, targets: Ints, corpus: str) -> Outcomes:
     """Put decisions into the form that the project's own figures are computed from."""
     probs: F64 = np.eye(len(CORPUS_LABELS[corpus]))[said]
     nobody = np.full(len(said), "")
-    return Outcomes(
-        classes=CORPUS_LABELS[corpus], targets=targets, probs=probs, speakers=nobody
-    )
+    return Outcomes(classes=CORPUS_LABELS[corpus], targets=targets, probs=probs, speakers=nobody)
 
 
 def _result(system: str, corpus: str, fold: str, outcomes: Outcomes, command: str) -> Result:
@@ -157,9 +155,7 @@ def keep(results: Iterable[Result], table: Path = TABLE) -> None:
     """Add results to the table, in place of earlier ones of the same system and fold."""
     held = {_place(item): item for item in [*read(table), *results]}
     with table.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(
-            lines, [spec.name for spec in fields(Result)], lineterminator="\n"
-        )
+        writer = csv.DictWriter(lines, [spec.name for spec in fields(Result)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(held[place]) for place in sorted(held))
 

@@ -38,9 +38,7 @@ def build(features: int, classes: int) -> Any:
     return model
 
 
-def classify(
-    train: F32, targets: Ints, test: F32, *, classes: int, epochs: int = EPOCHS
-) -> Ints:
+def classify(train: F32, targets: Ints, test: F32, *, classes: int, epochs: int = EPOCHS) -> Ints:
     """Train on some vectors for a fixed number of epochs and return the classes of others.
 
     Parameters
