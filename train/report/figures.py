@@ -142,5 +142,7 @@ def systems_plot(bars: Sequence[Bar], *, title: str, chance: float) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 100), ylim=(len(bars) - 0.3, -0.6), xlabel="UAR, %")
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    plots.title_of(axes, title, "striped: voices and copies of test clips lie in training")
+    is_mixed = any(bar.kind == "unfair" for bar in bars)
+    striped = "striped: voices and copies of test clips lie in training"
+    plots.title_of(axes, title, striped if is_mixed else "nobody who is tested was trained on")
     return figure
