@@ -131,6 +131,12 @@ class EstimateSettings(_Section):
     min_speech_prob: float = option(
         0.5, "the model's own speech probability under which a window is vetoed", low=0.0, high=1.0
     )
+    unsure_speech_below: float = option(
+        0.97,
+        "the model's own speech probability under which the state is unsure",
+        low=0.0,
+        high=1.0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,6 @@
 """From predictions to rolling estimates, states and totals.
 
-The rolling estimate is a first-order low-pass filter in audio time: after ``dt`` seconds
-the old one keeps the weight ``exp(-dt / time_constant_s)``. It depends on when windows
-end and not on how often they are judged, and it forgets across a pause by itself.
+The rolling estimate is a weighted mean in audio time: see :class:`rt_ser.utterances.Rolling`.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from rt_ser.config import EstimateSettings
 from rt_ser.stream_events import Loudest, Utterance
 from rt_ser.types import (
     F32,
-    RATE_HZ,
     Estimate,
     Prediction,
     Segment,
@@ -25,7 +22,7 @@ from rt_ser.types import (
     Summary,
     freeze,
 )
-from rt_ser.utterances import Running, Total, between
+from rt_ser.utterances import Rolling, Running, Total, between
 
 CIRCUMPLEX_DEGREES = {
     "happy": 7.8,
@@ -66,23 +63,26 @@ class Estimator:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._rolling = np.zeros(len(self.labels), np.float32)
+        self._rolling = Rolling(len(self.labels), self._settings.time_constant_s)
+        self._probs = np.zeros(len(self.labels), np.float32)
         self._window = freeze(np.zeros(len(self.labels), np.float32))
-        self._last_stop: int | None = None
         self._current: Running | None = None
         self._before: Utterance | None = None
         self._total = Total(np.zeros(len(self.labels)))
 
     def judge(self, prediction: Prediction, segment: Segment, *, level_dbfs: float) -> Estimate:
         """Take a window of speech into account and return the new estimate."""
-        self._roll(prediction)
+        self._probs = self._rolling.add(prediction, segment)
+        self._window = prediction.probs
         self._add(prediction, segment)
-        confidence = float(self._rolling.max())
-        sure = confidence >= self._settings.unsure_below
+        confidence = float(self._probs.max())
+        limits = self._settings
+        is_speech = prediction.speech_prob >= limits.unsure_speech_below
+        sure = is_speech and confidence >= limits.unsure_below
         return self._estimate(
             state=State.SPEECH if sure else State.UNSURE,
             segment=segment,
-            label=self.labels[int(self._rolling.argmax())],
+            label=self.labels[int(self._probs.argmax())],
             confidence=confidence,
             speech_prob=prediction.speech_prob,
             level_dbfs=level_dbfs,
@@ -154,15 +154,6 @@ class Estimator:
             stats=stats,
         )
 
-    def _roll(self, prediction: Prediction) -> None:
-        keep = 0.0
-        if self._last_stop is not None and self._settings.time_constant_s > 0.0:
-            elapsed_s = max(0, prediction.stop - self._last_stop) / RATE_HZ
-            keep = math.exp(-elapsed_s / self._settings.time_constant_s)
-        self._rolling = np.float32(keep) * self._rolling + np.float32(1.0 - keep) * prediction.probs
-        self._window = prediction.probs
-        self._last_stop = prediction.stop
-
     def _add(self, prediction: Prediction, segment: Segment) -> None:
         if self._current is None or self._current.number != segment.utterance:
             self._total = self._total.with_one_more(self._current)
@@ -186,11 +177,11 @@ class Estimator:
         inference_ms: float | None,
         reason: str = "",
     ) -> Estimate:
-        valence, arousal = self._point(self._rolling)
+        valence, arousal = self._point(self._probs)
         return Estimate(
             label=label,
             labels=self.labels,
-            probs=freeze(self._rolling.copy()),
+            probs=freeze(self._probs.copy()),
             window_probs=self._window,
             confidence=confidence,
             state=state,

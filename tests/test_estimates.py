@@ -34,11 +34,17 @@ def judged(
     speech: int = 8_000,
     fresh: int = 3_840,
     is_final: bool = False,
+    speech_prob: float = 0.98,
 ) -> Estimate:
     """Have an estimator judge a window of half a second that ends at ``stop``."""
     start = max(0, stop - 8_000)
     prediction = Prediction(
-        probs=probs, speech_prob=0.9, start=start, stop=stop, utterance=utterance, inference_ms=1.5
+        probs=probs,
+        speech_prob=speech_prob,
+        start=start,
+        stop=stop,
+        utterance=utterance,
+        inference_ms=1.5,
     )
     segment = Segment(
         start=start, stop=stop, utterance=utterance, speech_samples=speech,
@@ -68,21 +74,51 @@ def test_after_one_time_constant_the_old_weighs_one_in_e(time_constant_s: float)
     estimator = Estimator(LABELS, EstimateSettings(time_constant_s=time_constant_s))
     judged(estimator, certain(ANGRY), 16_000)
     estimate = judged(estimator, certain(CALM), 16_000 + round(time_constant_s * RATE_HZ))
-    assert estimate.probs[ANGRY] == pytest.approx(math.exp(-1.0), abs=1e-6)
-    assert estimate.probs[CALM] == pytest.approx(1.0 - math.exp(-1.0), abs=1e-6)
+    kept = math.exp(-1.0) / (1.0 + math.exp(-1.0))
+    assert estimate.probs[ANGRY] == pytest.approx(kept, abs=1e-6)
+    assert estimate.probs[CALM] == pytest.approx(1.0 - kept, abs=1e-6)
 
 
-@given(st.lists(st.integers(1, RATE_HZ), min_size=1, max_size=40), distributions(), distributions())
-def test_seconds_count_and_not_calls(steps: list[int], before: F32, after: F32) -> None:
-    """However often it is asked on the way, it arrives where one single step arrives."""
-    often, once = (Estimator(LABELS, EstimateSettings()) for _ in range(2))
-    judged(often, before, 16_000)
-    judged(once, before, 16_000)
-    stop = 16_000
-    for step in steps:
+@given(
+    st.lists(
+        st.tuples(st.integers(0, RATE_HZ), st.integers(1_600, 41_000), distributions()),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_it_is_the_mean_of_the_windows_by_their_speech_and_age(
+    windows: list[tuple[int, int, F32]],
+) -> None:
+    estimator, stop = Estimator(LABELS, EstimateSettings()), 16_000
+    stops, weights = [], []
+    for step, speech, probs in windows:
         stop += step
-        estimate = judged(often, after, stop)
-    np.testing.assert_allclose(estimate.probs, judged(once, after, stop).probs, atol=1e-5)
+        estimate = judged(estimator, probs, stop, speech=speech)
+        stops.append(stop)
+        weights.append((speech / RATE_HZ) ** 3)
+    ages_s = (stop - np.array(stops)) / RATE_HZ
+    shares = np.array(weights) * np.exp(-ages_s / 1.5)
+    meant = shares @ np.array([probs for _, _, probs in windows]) / shares.sum()
+    np.testing.assert_allclose(estimate.probs, meant, atol=1e-5)
+
+
+def test_a_longer_window_outweighs_the_short_ones_in_it() -> None:
+    estimator = Estimator(LABELS, EstimateSettings())
+    judged(estimator, certain(ANGRY), 16_000, speech=8_000)
+    estimate = judged(estimator, certain(CALM), 16_000, speech=16_000)
+    assert estimate.probs[ANGRY] == pytest.approx(1 / 9, abs=1e-6)
+
+
+def test_the_first_words_of_the_next_utterance_are_heard_and_do_not_jump() -> None:
+    estimator = Estimator(LABELS, EstimateSettings())
+    for stop in range(48_000, 96_000, 3_840):
+        judged(estimator, certain(ANGRY), stop, speech=40_000)
+    first = judged(estimator, certain(CALM), 100_000, utterance=1, speech=8_000)
+    second = judged(estimator, certain(CALM), 103_840, utterance=1, speech=11_840)
+    third = judged(estimator, certain(CALM), 107_680, utterance=1, speech=15_680)
+    assert 0.5 < first.probs[ANGRY] < 0.8
+    assert 0.25 < second.probs[ANGRY] < 0.5
+    assert third.probs[ANGRY] < 0.2
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), distributions()), min_size=1, max_size=20))
@@ -123,6 +159,14 @@ def test_below_the_limit_it_is_unsure_and_still_says_which() -> None:
         assert (estimate.state, estimate.label) == (state, "angry")
 
 
+def test_what_may_be_no_speech_is_unsure_however_clear_it_is() -> None:
+    """A bark can be angry beyond doubt."""
+    for speech_prob, state in ((0.97, State.SPEECH), (0.96, State.UNSURE)):
+        estimator = Estimator(LABELS, EstimateSettings())
+        estimate = judged(estimator, certain(ANGRY), 16_000, speech_prob=speech_prob)
+        assert (estimate.state, estimate.label) == (state, "angry")
+
+
 @pytest.mark.parametrize("state", [State.SILENCE, State.WARMING_UP, State.STALE])
 def test_a_remark_never_has_a_label(state: State) -> None:
     estimator = Estimator(LABELS, EstimateSettings())
@@ -150,7 +194,7 @@ def test_estimates_say_what_they_are_about() -> None:
     )
     assert (estimate.start, estimate.stop, estimate.utterance) == (16_000, 24_000, 2)
     assert (estimate.start_s, estimate.stop_s) == (1.0, 1.5)
-    assert (estimate.speech_prob, estimate.level_dbfs) == (0.9, -25.0)
+    assert (estimate.speech_prob, estimate.level_dbfs) == (0.98, -25.0)
     assert (estimate.speech_samples, estimate.inference_ms) == (8_000, 1.5)
     assert estimate.is_final
     assert estimate.labels == LABELS

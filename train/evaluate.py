@@ -49,16 +49,21 @@ def hear(judge: Judge, clip: Clip, samples: F32) -> Heard:
     """Feed one clip as a stream of its own and note what was said, and when."""
     judge.reset()
     estimates = [*judge.feed(samples), *judge.flush()]
-    order = [judge.labels.index(label) for label in LABELS]
+    columns = [LABELS.index(label) for label in judge.labels]
+    probs = np.zeros(len(LABELS), np.float32)
+    probs[columns] = judge.summary().probs
     return Heard(
         clip=clip,
-        probs=np.asarray(judge.summary().probs, np.float32)[order],
-        curve=_curve([item for item in estimates if item.label])[:, order],
+        probs=probs,
+        curve=_curve([item for item in estimates if item.label], columns),
     )
 
 
-def _curve(estimates: Sequence[Estimate]) -> F32:
-    """Return the newest rolling estimate at each of ``CURVE_S`` after the first onset."""
+def _curve(estimates: Sequence[Estimate], columns: list[int]) -> F32:
+    """Return the newest rolling estimate at each of ``CURVE_S`` after the first onset.
+
+    ``columns`` are the places of the estimates' labels among ``LABELS``.
+    """
     curve = np.zeros((len(CURVE_S), len(LABELS)), np.float32)
     if not estimates:
         return curve
@@ -66,7 +71,7 @@ def _curve(estimates: Sequence[Estimate]) -> F32:
     for row, seconds in enumerate(CURVE_S):
         for estimate in estimates:
             if estimate.stop <= onset + seconds * RATE_HZ:
-                curve[row] = estimate.probs
+                curve[row, columns] = estimate.probs
     return curve
 
 
@@ -136,7 +141,9 @@ def check_unseen(clips: Sequence[Clip], training: dict[str, Any], split: Split) 
         return
     left_out = training["split"]
     trained_on = load_split(left_out) if left_out else Split(name="none", test=frozenset())
-    seen = sorted({clip.speaker for clip in clips if not trained_on.is_test_speaker(clip)})
+    corpora = set(training.get("corpora", CORPORA))
+    heard = [clip for clip in clips if clip.corpus in corpora]
+    seen = sorted({clip.speaker for clip in heard if not trained_on.is_test_speaker(clip)})
     if seen:
         raise ConfigError(
             f"split={split.name!r} tests {seen[0]} and {len(seen) - 1} more whom this model was "

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from rt_ser.errors import InputError
 from rt_ser.types import F32
+from train.cache import StoredFeatures
 from train.clips import DEFAULT_RECIPE, rows_of
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
 
 CLASSES = len(LABELS)
+
+_NOISE_ROWS = 1500
+_SHORTEST_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,8 +47,12 @@ class Examples:
         return len(self.first)
 
 
-def is_training_noise(source: str) -> bool:
-    """Tell whether takes of a noise may be trained on; every third source is kept for testing."""
+READ_ALOUD = {"neutral": 0.7, "calm": 0.1, "happy": 0.1, "sad": 0.1}
+"""What a passage read aloud most likely sounds like: no corpus says, but hardly anger or fear."""
+
+
+def is_training_source(source: str) -> bool:
+    """Tell whether a noise, or a reader, may be trained on; every third is kept for testing."""
     return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
 
 
@@ -125,7 +133,7 @@ def _weights(
     largest = {c: max(n for (corpus, _), n in sizes.items() if corpus == c) for c, _ in groups}
     weights = np.array(
         [
-            recipe.corpus_weight.get(corpus, 1.0)
+            recipe.corpus_weight[corpus]
             * (largest[corpus] / sizes[corpus, emotion]) ** recipe.class_balance
             for corpus, emotion in groups
         ]
@@ -142,18 +150,37 @@ def noise_examples(prepared: Prepared) -> Examples:
     InputError
         If there are none.
     """
-    found = prepared.unlabelled("noise") if "noise" in prepared.stores else ()
     parts = [
-        features.log_mel
-        for recording, features in found
-        if is_training_noise(recording.source) and len(features.log_mel) > 50
+        features.log_mel[:_NOISE_ROWS]
+        for features in _training_noises(prepared)
+        if len(features.log_mel) > _SHORTEST_ROWS
     ]
     if not parts:
         raise InputError("no noise to train on: put recordings of noises into noise/ of the data")
-    sizes = np.array([min(len(part), 1500) for part in parts])
+    return _noises(parts)
+
+
+def heard_noise_examples(prepared: Prepared) -> Examples | None:
+    """Collect what the voice-activity gate takes for speech in those noises; None if nothing."""
+    spans = [
+        features.log_mel[slice(*rows_of(int(start), int(stop)))]
+        for features in _training_noises(prepared)
+        for start, stop in features.spans
+    ]
+    parts = [part for part in spans if len(part) > _SHORTEST_ROWS]
+    return _noises(parts) if parts else None
+
+
+def _training_noises(prepared: Prepared) -> list[StoredFeatures]:
+    found = prepared.unlabelled("noise") if "noise" in prepared.stores else ()
+    return [features for recording, features in found if is_training_source(recording.source)]
+
+
+def _noises(parts: Sequence[NDArray[np.float16]]) -> Examples:
+    sizes = np.array([len(part) for part in parts])
     zeros = np.zeros((len(parts), CLASSES), np.float32)
     return Examples(
-        rows=np.concatenate([part[:1500] for part in parts]),
+        rows=np.concatenate(parts),
         first=np.cumsum(sizes) - sizes,
         count=sizes,
         targets=zeros,
@@ -161,4 +188,54 @@ def noise_examples(prepared: Prepared) -> Examples:
         is_speech=np.zeros(len(parts), np.bool_),
         weights=np.full(len(parts), 1.0 / len(parts)),
         clip=np.arange(len(parts)),
+    )
+
+
+def trained_labels(corpora: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels that any of the corpora has, in the order of ``LABELS``."""
+    known = {label for corpus in corpora for label in CORPUS_LABELS[corpus]}
+    return tuple(label for label in LABELS if label in known)
+
+
+def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Examples | None:
+    """Collect speech read aloud by those readers who may be trained on; None without any.
+
+    ``labels`` are the classes that the network learns.
+    """
+    found = prepared.unlabelled("speech") if "speech" in prepared.stores else ()
+    parts = [
+        features.log_mel[slice(*rows_of(int(start), int(stop)))]
+        for recording, features in found
+        if is_training_source(recording.source)
+        for start, stop in features.spans
+    ]
+    if not parts:
+        return None
+    sizes = np.array([len(part) for part in parts])
+    mask = np.array([float(label in labels) for label in LABELS], np.float32)
+    target = mask * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
+    return Examples(
+        rows=np.concatenate(parts),
+        first=np.cumsum(sizes) - sizes,
+        count=sizes,
+        targets=np.tile(target / target.sum(), (len(parts), 1)),
+        masks=np.tile(mask, (len(parts), 1)),
+        is_speech=np.ones(len(parts), np.bool_),
+        weights=sizes / sizes.sum(),
+        clip=np.full(len(parts), -1),
+    )
+
+
+def together(most: Examples, others: Examples | None, share: float) -> Examples:
+    """Return both, ``share`` of the weight going to ``others``."""
+    if others is None or not share:
+        return most
+    joined = {
+        name: np.concatenate([getattr(most, name), getattr(others, name)])
+        for name in ("rows", "count", "targets", "masks", "is_speech", "clip")
+    }
+    return Examples(
+        first=np.concatenate([most.first, others.first + len(most.rows)]),
+        weights=np.concatenate([most.weights * (1.0 - share), others.weights * share]),
+        **joined,
     )

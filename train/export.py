@@ -6,7 +6,7 @@ import argparse
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -16,11 +16,22 @@ from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import F32, RATE_HZ
 from train.arguments import add_data_arguments
 from train.corpora.clip import LABELS, Clip
+from train.examples import (
+    CLASSES,
+    labelled_examples,
+    read_examples,
+    together,
+    trained_labels,
+)
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, recipe_from
 from train.splits import load_split
 
+if TYPE_CHECKING:
+    from train.net import Network
+
 REPRESENTATIVE = 256
+_NEVER = -1e9
 
 DATA: dict[str, dict[str, str]] = {
     "ravdess": {"name": "RAVDESS (Livingstone and Russo 2018)", "licence": "CC BY-NC-SA 4.0"},
@@ -31,10 +42,14 @@ DATA: dict[str, dict[str, str]] = {
         "name": "ESC-10 (Piczak 2015), Speech Commands background noise (Warden 2018)",
         "licence": "CC BY 3.0, CC BY 4.0",
     },
+    "speech": {
+        "name": "LibriSpeech (Panayotov et al. 2015)",
+        "licence": "CC BY 4.0",
+    },
 }
 """What each corpus asks of those who use it."""
 
-_FREE = frozenset({"cremad", "noise"})
+_FREE = frozenset({"cremad", "noise", "speech"})
 
 
 def licence_of(corpora: Sequence[str]) -> str:
@@ -51,6 +66,7 @@ def manifest_tree(
     recipe: Recipe,
     content: bytes,
     temperature: float,
+    labels: Sequence[str],
     corpora: Sequence[str],
     training: dict[str, Any],
 ) -> dict[str, Any]:
@@ -60,14 +76,14 @@ def manifest_tree(
     return {
         "name": name,
         "summary": summary,
-        "labels": list(LABELS),
+        "labels": list(labels),
         "rate_hz": RATE_HZ,
         "window_s": round(recipe.window_samples / RATE_HZ, 3),
         "features": recipe.parameters(),
         "quantisation": quantisation(content),
         "temperature": round(temperature, 4),
         "licence": licence_of(corpora),
-        "data": [DATA[corpus] for corpus in [*corpora, "noise"]],
+        "data": [DATA[corpus] for corpus in corpora],
         "training": training,
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -75,34 +91,57 @@ def manifest_tree(
 
 
 def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Path) -> Path:
-    """Quantise a run's network, fit its temperature and write ``NAME.tflite`` and ``.yaml``.
+    """Quantise a run's network, calibrate it and write ``NAME.tflite`` and ``.yaml``.
 
-    The temperature comes from the run's dev speakers, whom training never saw; it is 1
-    where the run kept none.
+    The speech head is fitted again and the classes are balanced on what the network was
+    trained on. The temperature and the speech head's offset come from the run's dev speakers, whom
+    training never saw; they are 1 and 0 where the run kept none. Only the classes that
+    the run's corpora have are kept.
     """
-    import keras
+    from train.calibrate import prior_offsets, speech_offset, temperature_of
+    from train.quantise import run_int8, save_bytes, to_int8
+    from train.speech_head import fit_speech_head
+    from train.trainer import logits_of
+    from train.twin import twin
 
-    from train.quantise import save_bytes, to_int8
-
-    told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
-    recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
-    clips = list(prepared.clips)
-    if told["split"]:
-        clips, _ = load_split(told["split"]).divide(clips)
-    held = set(told["held"])
-    seen = [clip for clip in clips if clip.speaker not in held]
-    model = keras.models.load_model(run / "model.keras")
+    told, recipe, network = load_run(run)
+    features = recipe_named(recipe.features)
+    seen, held = parted(prepared.clips, told, recipe)
+    corpora = sorted({clip.corpus for clip in seen})
+    columns = [LABELS.index(label) for label in trained_labels(corpora)]
+    dev = labelled_examples(prepared, held, recipe)
+    read = read_examples(prepared, trained_labels(corpora)) if recipe.read_share else None
+    voices = together(labelled_examples(prepared, seen, recipe), read, recipe.read_share)
+    fit_speech_head(network, prepared, voices, recipe, seed=told["seed"])
+    model = twin(
+        network,
+        features,
+        classes=columns,
+        width=recipe.width,
+        offsets=prior_offsets(voices),
+        speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
+    )
     content = to_int8(model, _representative(prepared, seen, recipe))
-    temperature = _temperature(prepared, [c for c in clips if c.speaker in held], recipe, content)
-    training = {"recipe": recipe.name, "split": told["split"], "seed": told["seed"]}
+
+    def emotion(inputs: F32) -> F32:
+        logits = np.full((len(inputs), len(LABELS)), _NEVER, np.float32)
+        logits[:, columns] = run_int8(content, inputs)[len(columns)]
+        return logits
+
     tree = manifest_tree(
         name=name,
         summary=summary,
-        recipe=recipe_named(recipe.features),
+        recipe=features,
         content=content,
-        temperature=temperature,
-        corpora=sorted({clip.corpus for clip in seen}),
-        training=training,
+        temperature=temperature_of(dev, features, emotion),
+        labels=trained_labels(corpora),
+        corpora=[*corpora, "noise", *(["speech"] if recipe.read_share else [])],
+        training={
+            "recipe": recipe.name,
+            "split": told["split"],
+            "seed": told["seed"],
+            "corpora": corpora,
+        },
     )
     save_bytes(folder / f"{name}.tflite", content)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
@@ -110,27 +149,47 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     return folder / f"{name}.tflite"
 
 
+def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
+    """Read what ``fit`` left: what it was told, its recipe and the averaged network.
+
+    Raises
+    ------
+    ConfigError
+        If the run is not finished.
+    """
+    import torch
+
+    from train.net import Network
+
+    if not (run / "weights.pt").exists():
+        raise ConfigError(f"{run}: no weights.pt there: run python -m train fit first")
+    told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
+    recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
+    network = Network(recipe_named(recipe.features), classes=CLASSES, width=recipe.width)
+    network.load_state_dict(torch.load(run / "weights.pt", map_location="cpu", weights_only=True))
+    return told, recipe, network.eval()
+
+
+def parted(
+    clips: Sequence[Clip], told: dict[str, Any], recipe: TrainRecipe
+) -> tuple[list[Clip], list[Clip]]:
+    """Return the clips that a run was trained on, and those of its dev speakers."""
+    usable = [clip for clip in clips if clip.corpus in recipe.corpora]
+    if told["split"]:
+        usable, _ = load_split(told["split"]).divide(usable)
+    held = set(told["held"])
+    return (
+        [clip for clip in usable if clip.speaker not in held],
+        [clip for clip in usable if clip.speaker in held],
+    )
+
+
 def _representative(prepared: Prepared, clips: Sequence[Clip], recipe: TrainRecipe) -> F32:
     from train.augment import plain_windows
-    from train.examples import labelled_examples
 
     chosen = np.random.default_rng(0).permutation(len(clips))[:REPRESENTATIVE]
     examples = labelled_examples(prepared, [clips[i] for i in chosen], recipe)
     return plain_windows(examples, recipe_named(recipe.features))
-
-
-def _temperature(
-    prepared: Prepared, clips: Sequence[Clip], recipe: TrainRecipe, content: bytes
-) -> float:
-    from train.augment import plain_windows
-    from train.examples import labelled_examples
-    from train.quantise import fit_temperature, run_int8
-
-    if not clips:
-        return 1.0
-    examples = labelled_examples(prepared, clips, recipe)
-    logits = run_int8(content, plain_windows(examples, recipe_named(recipe.features)))[len(LABELS)]
-    return fit_temperature(logits, examples.masks, examples.targets.argmax(axis=1))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,8 +205,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Export one run."""
-    if not (arguments.run / "model.keras").exists():
-        raise ConfigError(f"{arguments.run}: no model.keras there: run python -m train fit first")
     prepared = prepare(arguments.data, arguments.cache)
     path = export(
         prepared,

@@ -110,29 +110,30 @@ def false_alarms(
 ) -> dict[str, Any]:
     """Listen to noises, tones and silence, and to people reading; return figures fit for JSON.
 
-    Noises that a model may have been trained on are counted too, and the others once more
-    on their own.
+    Noises and readers that a model may have been trained on are counted too, and the
+    others once more on their own.
     """
     work = functools.partial(_tell_file, model=model)
     of_noise = work_through("noise", work, noises, jobs=jobs, quiet=quiet)
     of_speech = work_through("reading", work, speech, jobs=jobs, quiet=quiet)
     sounds = {"silence": silence(SILENCE_S)} | {name: make() for name, make in TONES.items()}
     of_sounds = [tell(analyzer(model), name, samples) for name, samples in sounds.items()]
-    held_out = [
-        told
-        for told, item in zip(of_noise, noises, strict=True)
-        if not is_training_source(item.source)
-    ]
     return {
         "non_speech": {
             "noise": per_hour(of_noise),
-            "held_out_noise": per_hour(held_out),
+            "held_out_noise": per_hour(_held_out(of_noise, noises)),
             "silence": per_hour(of_sounds[:1]),
             "tones": per_hour(of_sounds[1:]),
             "everything": per_hour([*of_noise, *of_sounds]),
         },
         "read_speech": share_of_time(of_speech),
+        "held_out_read_speech": share_of_time(_held_out(of_speech, speech)),
     }
+
+
+def _held_out(told: Sequence[Told], recordings: Sequence[Recording]) -> list[Told]:
+    pairs = zip(told, recordings, strict=True)
+    return [of for of, recording in pairs if not is_training_source(recording.source)]
 
 
 def _tell_file(recording: Recording, *, model: str) -> Told:

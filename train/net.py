@@ -1,94 +1,118 @@
-"""The network: a depthwise-separable 2-D stem, temporal blocks, mean and max pooling.
+"""The network that is trained, in PyTorch; :mod:`train.twin` turns it into Keras for export.
 
-Only operations that TFLite runs in int8. Two outputs, both logits: ``emotion`` with one
-value per class and ``speech``, which is positive where the window holds speech.
+Two outputs, both logits: ``emotion`` with one value per class and ``speech``, which is
+positive where the window holds speech.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import layers
+import torch
+from torch import nn
 
 from rt_ser.recipes import Recipe
+from train.plan import EPSILON, HEADS, Kind, Layer, plan
 
-Tensor = Any
-
-
-def _norm_relu(x: Tensor) -> Tensor:
-    return layers.ReLU(max_value=6.0)(layers.BatchNormalization(momentum=0.98)(x))
+_MOMENTUM = 0.02
+"""Share of each batch's statistics in the running ones."""
 
 
-def _separable(
-    x: Tensor, filters: int, *, kernel: tuple[int, int] = (3, 3), strides: tuple[int, int] = (1, 1)
-) -> Tensor:
-    """Apply a depthwise, then a pointwise convolution (Howard et al. 2017).
+class NormRelu(nn.BatchNorm2d):
+    """Batch normalisation and, unless ``linear``, ReLU6."""
 
-    Residual where the shapes of input and output agree.
-    """
-    y = layers.DepthwiseConv2D(kernel, strides=strides, padding="same", use_bias=False)(x)
-    y = _norm_relu(y)
-    y = layers.Conv2D(filters, 1, use_bias=False)(y)
-    if strides == (1, 1) and x.shape[-1] == filters:
-        return layers.Add()([x, layers.BatchNormalization(momentum=0.98)(y)])
-    return _norm_relu(y)
+    def __init__(self, filters: int, *, linear: bool = False) -> None:
+        super().__init__(filters, eps=EPSILON, momentum=_MOMENTUM)
+        self.linear = linear
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply it to maps of shape (n, filters, time, bands)."""
+        y: torch.Tensor = super().forward(x)
+        return y if self.linear else nn.functional.relu6(y, inplace=True)
 
 
-def _channels(filters: int, width: float) -> int:
-    return max(8, 8 * round(filters * width / 8))
+class Convolution(nn.Module):
+    """A convolution, depthwise if ``groups`` says so, without bias, then :class:`NormRelu`."""
+
+    def __init__(
+        self, inputs: int, filters: int, layer: Layer | None = None, *, groups: int = 1,
+        linear: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        kernel, strides, padding = (1, 1), (1, 1), (0, 0)
+        if layer is not None:
+            kernel, strides, padding = layer.kernel, layer.strides, layer.padding
+        self.conv = nn.Conv2d(
+            inputs, filters, kernel, strides, padding, groups=groups, bias=False
+        )
+        self.norm = NormRelu(filters, linear=linear)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply it to maps of shape (n, inputs, time, bands)."""
+        y: torch.Tensor = self.norm(self.conv(x))
+        return y
 
 
-def build(recipe: Recipe, *, classes: int, width: float = 1.0, dropout: float = 0.3) -> keras.Model:
-    """Build the untrained network for windows of a feature recipe.
+class Separable(nn.Module):
+    """A depthwise, then a pointwise convolution; residual where the plan says so."""
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Gives the input shape (window_frames, mels, 1).
-    classes : int
-        Number of emotions.
-    width : float
-        Factor on the number of channels.
-    dropout : float
-        Share of pooled features that training drops, in [0, 1).
-    """
-    inputs = keras.Input((recipe.window_frames, recipe.mels, 1), name="log_mel")
-    x = layers.Conv2D(_channels(24, width), 5, strides=2, padding="same", use_bias=False)(inputs)
-    x = _norm_relu(x)
-    # time is halved before frequency: pitch lies in the fine structure of the low bands
-    x = _separable(x, _channels(48, width), strides=(2, 1))
-    x = _separable(x, _channels(96, width), strides=(1, 2))
-    x = _separable(x, _channels(96, width))
-    x = _separable(x, _channels(144, width), strides=(2, 2))
-    x = _separable(x, _channels(144, width))
-    x = layers.MaxPooling2D((1, 2))(x)
-    x = layers.Conv2D(_channels(192, width), (1, x.shape[2]), use_bias=False)(x)
-    x = _norm_relu(x)
-    for _ in range(2):
-        x = _separable(x, _channels(192, width), kernel=(5, 1))
-    x = layers.ReLU(max_value=6.0)(x)
-    pooled = layers.Concatenate()(
-        [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
-    )
-    dropped = layers.Dropout(dropout)(pooled)
-    # small first weights: pooled maxima reach 6, and bold logits cost many epochs to unlearn
-    small = keras.initializers.RandomNormal(stddev=0.01)
-    outputs = {
-        "emotion": layers.Dense(classes, kernel_initializer=small, name="emotion")(dropped),
-        "speech": layers.Dense(1, kernel_initializer=small, name="speech")(dropped),
-    }
-    return keras.Model(inputs, outputs)
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.depthwise = Convolution(layer.inputs, layer.inputs, layer, groups=layer.inputs)
+        self.pointwise = Convolution(layer.inputs, layer.filters, linear=layer.residual)
+        self.residual = layer.residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply it to maps of shape (n, inputs, time, bands)."""
+        y: torch.Tensor = self.pointwise(self.depthwise(x))
+        return x + y if self.residual else y
 
 
-def multiply_accumulates(model: keras.Model) -> int:
-    """Count multiply-accumulate operations of one forward pass."""
-    total = 0
-    for layer in model.layers:
-        weights = layer.get_weights()
-        if not weights or isinstance(layer, layers.BatchNormalization):
-            continue
-        shape = layer.output.shape
-        positions = shape[1] * shape[2] if len(shape) == 4 else 1
-        total += int(weights[0].size) * int(positions)
-    return total
+def _module(layer: Layer) -> nn.Module:
+    if layer.kind is Kind.SEPARABLE:
+        return Separable(layer)
+    convolution = Convolution(layer.inputs, layer.filters, layer)
+    if layer.kind is Kind.BANDS:
+        return nn.Sequential(nn.MaxPool2d((1, 2)), convolution)
+    return convolution
+
+
+class Network(nn.Module):
+    """The plan's layers, mean and max pooling over what is left, and the two heads."""
+
+    def __init__(
+        self, recipe: Recipe, *, classes: int, width: float = 1.0, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        layers = plan(recipe, width)
+        self.body = nn.Sequential(*(_module(layer) for layer in layers))
+        self.dropout = nn.Dropout(dropout)
+        pooled = 2 * layers[-1].filters
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(pooled, size) for name, size in zip(HEADS, (classes, 1), strict=True)}
+        )
+        for head in self.heads.values():
+            # small first weights: pooled maxima reach 6, and bold logits cost epochs to unlearn
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return both heads' logits for windows of shape (n, 1, frames, mels)."""
+        pooled = self.dropout(self.pooled(x))
+        return {name: head(pooled) for name, head in self.heads.items()}
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the heads see of such windows, shape (n, 2 * filters)."""
+        x = nn.functional.relu6(self.body(x))
+        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
+
+
+def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    """Part the parameters into those that decay and those that do not (norms and biases)."""
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [
+        {"params": kernels, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]

@@ -14,8 +14,6 @@ import tensorflow as tf
 from rt_ser.interpreter import open_interpreter
 from rt_ser.types import F32
 
-_TEMPERATURES = np.geomspace(0.25, 4.0, 81)
-
 
 def to_int8(model: keras.Model, representative: F32) -> bytes:
     """Convert a network to TFLite with int8 weights, activations, input and outputs.
@@ -77,27 +75,6 @@ def quantisation(content: bytes) -> dict[str, Any]:
             for name, d in tensors.items()
         },
     }
-
-
-def fit_temperature(logits: F32, masks: F32, targets: np.ndarray[Any, Any]) -> float:
-    """Return the temperature of least negative log-likelihood (Guo et al. 2017).
-
-    Parameters
-    ----------
-    logits, masks : ndarray, shape (n, classes)
-        ``masks`` is 0 for classes that an example's corpus does not have.
-    targets : ndarray, shape (n,)
-        Index of the right class.
-    """
-    rows = np.arange(len(targets))
-
-    def loss(temperature: float) -> float:
-        scaled = np.where(masks > 0, logits / temperature, -np.inf)
-        peak = scaled.max(axis=1, keepdims=True)
-        log_sum = peak[:, 0] + np.log(np.exp(scaled - peak).sum(axis=1))
-        return float((log_sum - scaled[rows, targets]).mean())
-
-    return float(min(_TEMPERATURES, key=loss))
 
 
 def save_bytes(path: Path, content: bytes) -> None:

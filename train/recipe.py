@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rt_ser.errors import ConfigError
+from rt_ser.recipes import recipe_named
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -27,6 +28,9 @@ class Augmentation:
     lowest_snr_db: float = 0.0
     floor: float = 0.3
     band_limit: float = 0.05
+    reverb: float = 0.0
+    noise_stretch: float = 0.5
+    noise_mel_shift: float = 6.0
     time_masks: int = 2
     time_mask_rows: int = 24
     mel_masks: int = 2
@@ -37,7 +41,13 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRecipe:
-    """One recipe. ``corpus_weight`` is the relative share of examples drawn per clip."""
+    """One recipe.
+
+    ``corpus_weight`` is the relative share of examples drawn per clip; a corpus without
+    one is left out. ``noise_share`` and ``read_share`` are the shares of examples that
+    are no speech, and speech read aloud. The first ``short_share`` of steps see windows
+    of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
+    """
 
     name: str
     features: str = "logmel64-v1"
@@ -53,6 +63,9 @@ class TrainRecipe:
     vote_weight: float = 0.0
     class_balance: float = 0.5
     noise_share: float = 0.08
+    read_share: float = 0.0
+    short_share: float = 0.0
+    short_frames: int = 256
     speech_loss: float = 0.2
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
@@ -64,6 +77,17 @@ class TrainRecipe:
     def steps_per_epoch(self) -> int:
         """Optimiser steps that count as an epoch."""
         return self.epoch_examples // self.batch
+
+    @property
+    def corpora(self) -> frozenset[str]:
+        """Corpora that are trained on."""
+        return frozenset(self.corpus_weight)
+
+    def frames_at(self, step: int) -> int:
+        """Return the frames of the windows that a step sees."""
+        early = step < self.short_share * self.epochs * self.steps_per_epoch
+        full = recipe_named(self.features).window_frames
+        return min(self.short_frames, full) if early else full
 
 
 def load_recipe(name: str) -> TrainRecipe:

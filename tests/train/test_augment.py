@@ -77,7 +77,7 @@ def marked(counts: list[int]) -> Examples:
 def test_a_crop_lies_inside_its_utterance(counts: list[int], seed: int, partial: float) -> None:
     rng = np.random.default_rng(seed)
     count = np.array(counts)
-    start, length = crop(rng, count, FEATURES, replace(NONE, partial=partial))
+    start, length = crop(rng, count, FEATURES, replace(NONE, partial=partial), 256)
     assert (start >= 0).all()
     assert (length >= np.minimum(count, 50)).all()
     assert (length <= FEATURES.window_frames).all()

@@ -23,7 +23,7 @@ from train.corpora import CORPUS_LABELS, LABELS
 from train.examples import (
     class_mask,
     dev_speakers,
-    is_training_noise,
+    is_training_source,
     labelled_examples,
     noise_examples,
     soft_target,
@@ -181,7 +181,7 @@ def test_dev_speakers_never_come_from_a_corpus_of_few() -> None:
 
 
 def test_about_a_third_of_noises_is_kept_for_testing() -> None:
-    kept = [is_training_noise(f"{fold}-{number}") for fold in range(1, 6) for number in range(200)]
+    kept = [is_training_source(f"{fold}-{number}") for fold in range(1, 6) for number in range(200)]
     assert 0.62 < np.mean(kept) < 0.71
 
 
@@ -191,8 +191,9 @@ def test_takes_of_one_noise_never_part() -> None:
     noises = [noise_recording(source, take) for source in sources for take in (0, 1)]
     prepared = made_up([], noises)
     examples = noise_examples(prepared)
-    assert {is_training_noise(item.key) for item in noises if item.source == "1-2"} == {True, False}
-    trained = [item for item in noises if is_training_noise(item.source)]
+    of_one = [item for item in noises if item.source == "1-2"]
+    assert {is_training_source(item.key) for item in of_one} == {True, False}
+    trained = [item for item in noises if is_training_source(item.source)]
     assert len(examples) == len(trained) == 2 * len({item.source for item in trained})
     assert 0 < len(trained) < len(noises)
 

@@ -1,72 +1,131 @@
-"""The network: its shape, its cost, and outputs that are logits."""
+"""The network: its shape, its cost, outputs that are logits, and a twin that says the same."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test-train")
+pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
 
-import keras
+import torch
 
 from rt_ser.recipes import RECIPES
-from train.net import build, multiply_accumulates
+from rt_ser.types import F32
+from train.net import Network, decay_groups
+from train.plan import Kind, Layer, multiply_accumulates, plan
+from train.trainer import logits_of
+from train.twin import twin
 
 FEATURES = RECIPES["logmel64-v1"]
 
 
 @pytest.fixture(scope="module")
 def narrow() -> Any:
-    keras.utils.set_random_seed(0)
-    return build(FEATURES, classes=8, width=0.25)
+    torch.manual_seed(0)
+    return Network(FEATURES, classes=8, width=0.25)
 
 
-def windows(n: int) -> np.ndarray[Any, Any]:
+def windows(n: int) -> F32:
     shape = (n, FEATURES.window_frames, FEATURES.mels, 1)
     return np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
 
 
 def test_two_outputs_of_logits(narrow: Any) -> None:
-    found = narrow.predict(windows(3), verbose=0)
+    found = logits_of(narrow, windows(3))
     assert {name: values.shape for name, values in found.items()} == {
         "emotion": (3, 8), "speech": (3, 1),
     }  # fmt: skip
     assert found["emotion"].min() < 0.0, "no softmax or sigmoid bounds them"
-    assert narrow.input_shape == (None, FEATURES.window_frames, FEATURES.mels, 1)
 
 
 def test_an_untrained_network_has_no_opinion(narrow: Any) -> None:
     """Bold first logits cost many epochs to unlearn."""
-    assert np.abs(narrow.predict(windows(3), verbose=0)["emotion"]).max() < 1.0
+    assert np.abs(logits_of(narrow, windows(3))["emotion"]).max() < 1.0
 
 
 def test_the_full_network_fits_a_small_machine() -> None:
-    """At most 500 kB in int8, and under 40 million operations a window."""
-    model = build(FEATURES, classes=8)
-    assert 100_000 < model.count_params() < 400_000
-    assert 10e6 < multiply_accumulates(model) < 40e6
+    """At most 500 kB in int8, and at most 20 million operations a window."""
+    parameters = sum(p.numel() for p in Network(FEATURES, classes=8).parameters())
+    assert 100_000 < parameters < 400_000
+    assert 10e6 < multiply_accumulates(FEATURES, plan(FEATURES), 8) <= 20e6
 
 
 def test_width_scales_the_cost(narrow: Any) -> None:
-    half = build(FEATURES, classes=8, width=0.5)
-    assert multiply_accumulates(narrow) < 0.5 * multiply_accumulates(half)
-    assert narrow.count_params() < 0.6 * half.count_params()
+    quarter, half = (multiply_accumulates(FEATURES, plan(FEATURES, w), 8) for w in (0.25, 0.5))
+    assert quarter < 0.5 * half
 
 
 def test_operations_counted_by_hand() -> None:
-    """A 3x3 convolution to 4 channels, a depthwise one at half rate, pooling, a dense layer."""
-    inputs = keras.Input((8, 6, 1))
-    x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(inputs)
-    x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.DepthwiseConv2D(3, strides=2, padding="same", use_bias=False)(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    model = keras.Model(inputs, keras.layers.Dense(5)(x))
-    assert multiply_accumulates(model) == 8 * 6 * 9 * 4 + 4 * 3 * 9 * 4 + 4 * 5
+    """A strided 5x5 convolution, a separable layer, one over all bands, two heads."""
+    layers = (
+        Layer(kind=Kind.CONV, inputs=1, filters=8, kernel=(5, 5), strides=(2, 2)),
+        Layer(kind=Kind.SEPARABLE, inputs=8, filters=16),
+        Layer(kind=Kind.BANDS, inputs=16, filters=24, kernel=(1, 16)),
+    )
+    maps = 128 * 32
+    wanted = maps * 25 * 8 + maps * 8 * (9 + 16) + 128 * 16 * 16 * 24 + 2 * 24 * (5 + 1)
+    assert multiply_accumulates(FEATURES, layers, 5) == wanted
+
+
+def test_the_plan_leaves_one_band() -> None:
+    bands = FEATURES.mels
+    for layer in plan(FEATURES):
+        if layer.kind is Kind.BANDS:
+            assert layer.kernel[1] == bands // 2
+            bands = 1
+        bands = math.ceil(bands / layer.strides[1])
+    assert bands == 1
 
 
 def test_the_same_window_gets_the_same_answer_in_any_company(narrow: Any) -> None:
-    together = narrow.predict(windows(4), verbose=0)["emotion"]
-    alone = narrow.predict(windows(4)[2:3], verbose=0)["emotion"]
+    together = logits_of(narrow, windows(4))["emotion"]
+    alone = logits_of(narrow, windows(4)[2:3])["emotion"]
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
+
+
+def test_shorter_windows_are_heard_too(narrow: Any) -> None:
+    assert logits_of(narrow, windows(2)[:, :144])["emotion"].shape == (2, 8)
+
+
+def test_norms_and_biases_do_not_decay(narrow: Any) -> None:
+    kernels, others = decay_groups(narrow, 0.03)
+    assert (kernels["weight_decay"], others["weight_decay"]) == (0.03, 0.0)
+    assert {p.ndim for p in others["params"]} == {1}
+    assert len(kernels["params"]) + len(others["params"]) == len(list(narrow.parameters()))
+
+
+# The twin ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lived() -> Any:
+    """A network whose statistics, scales and heads are no longer those that it began with."""
+    torch.manual_seed(1)
+    network = Network(FEATURES, classes=8, width=0.25)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        network.train()
+        for _ in range(30):
+            network(torch.randn(8, 1, 64, FEATURES.mels))
+    return network.eval()
+
+
+def test_the_twin_says_the_same(lived: Any) -> None:
+    wanted = logits_of(lived, windows(4))
+    found = twin(lived, FEATURES, classes=range(8), width=0.25).predict(windows(4), verbose=0)
+    for name in ("emotion", "speech"):
+        assert np.ptp(wanted[name]) > 0.05
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-3, atol=1e-3)
+
+
+def test_the_twin_keeps_some_classes_and_shifts_the_speech_head(lived: Any) -> None:
+    wanted = logits_of(lived, windows(2))
+    model = twin(lived, FEATURES, classes=[4, 0], width=0.25, speech_offset=1.5)
+    found = model.predict(windows(2), verbose=0)
+    np.testing.assert_allclose(found["emotion"], wanted["emotion"][:, [4, 0]], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found["speech"], wanted["speech"] - 1.5, rtol=1e-3, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Quantising: integers all through, a pinned input, little lost, and an honest temperature."""
+"""Quantising: integers all through, a pinned input, and little lost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test-train")
+pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
 
-import keras
-import tensorflow as tf
+import torch
 
 from rt_ser.interpreter import open_interpreter
 from rt_ser.model import TfliteClassifier
@@ -22,9 +22,10 @@ from tests import tiny_models as tiny
 from tests.train.made_up import small_corpus
 from train.augment import plain_windows
 from train.examples import labelled_examples
-from train.net import build
-from train.quantise import fit_temperature, quantisation, run_int8, save_bytes, to_int8
+from train.net import Network
+from train.quantise import quantisation, run_int8, save_bytes, to_int8
 from train.recipe import TrainRecipe
+from train.twin import twin
 
 FEATURES = RECIPES["logmel64-v1"]
 
@@ -39,15 +40,15 @@ def inputs() -> F32:
 @pytest.fixture(scope="module")
 def model(inputs: F32) -> Any:
     """A network that has seen the inputs' statistics and has something to say of them."""
-    keras.utils.set_random_seed(0)
-    made = build(FEATURES, classes=len(LABELS), width=0.25, dropout=0.0)
-    look = tf.function(lambda: made(inputs[:8], training=True))
-    for _ in range(100):
-        look()
-    for name in ("emotion", "speech"):
-        head = made.get_layer(name)
-        head.set_weights([200.0 * head.get_weights()[0], head.get_weights()[1] + 0.3])
-    return made
+    torch.manual_seed(0)
+    made = Network(FEATURES, classes=len(LABELS), width=0.25, dropout=0.0).train()
+    with torch.no_grad():
+        for _ in range(100):
+            made(torch.from_numpy(inputs[:8]).movedim(3, 1))
+        for head in made.heads.values():
+            head.weight.mul_(200.0)
+            head.bias.add_(0.3)
+    return twin(made.eval(), FEATURES, classes=range(len(LABELS)), width=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -116,42 +117,6 @@ def test_what_the_manifest_says_of_it(content: bytes) -> None:
     assert set(told) == {"scheme", "input", "output_8", "output_1"}
     scale, zero_point = interpreter.get_input_details()[0]["quantization"]
     assert told["input"] == {"scale": pytest.approx(scale), "zero_point": zero_point}
-
-
-# Temperature ------------------------------------------------------------------------------
-
-
-def drawn(temperature: float, n: int = 6_000) -> tuple[F32, F32, np.ndarray[Any, Any]]:
-    """Logits that are right at a known temperature, no masks, and what came true."""
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0.0, 3.0, (n, 8)).astype(np.float32)
-    weights = np.exp(logits / temperature)
-    edges = (weights / weights.sum(axis=1, keepdims=True)).cumsum(axis=1)
-    targets = (rng.random((n, 1)) > edges).sum(axis=1)
-    return logits, np.ones((n, 8), np.float32), np.minimum(targets, 7)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_of_calibrated_logits_is_found(temperature: float) -> None:
-    assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.08)
-
-
-def test_bolder_logits_need_a_higher_temperature() -> None:
-    logits, masks, targets = drawn(1.0)
-    once, twice = (fit_temperature(k * logits, masks, targets) for k in (1.0, 2.0))
-    assert twice == pytest.approx(2.0 * once, rel=0.05)
-
-
-def test_classes_that_a_corpus_lacks_do_not_count() -> None:
-    logits, masks, targets = drawn(1.5)
-    kept = targets < 6
-    masks[:, 6:] = 0.0
-    shouting = logits.copy()
-    shouting[:, 6:] = 80.0
-    quiet, loud = (
-        fit_temperature(values[kept], masks[kept], targets[kept]) for values in (logits, shouting)
-    )
-    assert quiet == loud
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:

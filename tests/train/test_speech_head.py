@@ -1,0 +1,57 @@
+"""The speech head, fitted again: it parts what can be parted and leaves all else alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
+
+import torch
+
+from rt_ser.recipes import RECIPES
+from tests.train.made_up import small_corpus
+from train.augment import plain_windows
+from train.examples import heard_noise_examples, labelled_examples, noise_examples
+from train.net import Network
+from train.recipe import TrainRecipe
+from train.speech_head import fit_speech_head, logistic
+from train.trainer import logits_of
+
+RECIPE = TrainRecipe(name="test", width=0.25)
+FEATURES = RECIPES[RECIPE.features]
+
+
+def test_two_clouds_are_parted_with_the_right_odds() -> None:
+    torch.manual_seed(0)
+    speech = (torch.rand(2_000) < 0.5).float()
+    pooled = torch.randn(2_000, 3)
+    pooled[:, 0] += 2.0 * speech
+    weight, bias = logistic(pooled, speech, torch.nn.Linear(3, 1))
+    # equal Gaussians two deviations apart: log odds 2 x - 2, a little less for the ridge
+    assert weight[0, 0] == pytest.approx(2.0, abs=0.25)
+    assert weight[0, 1:].abs().max() < 0.2
+    assert bias[0] == pytest.approx(-2.0, abs=0.3)
+
+
+def test_only_the_speech_head_changes() -> None:
+    torch.manual_seed(0)
+    network, prepared = Network(FEATURES, classes=8, width=0.25), small_corpus()
+    labelled = labelled_examples(prepared, prepared.clips, RECIPE)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fit_speech_head(network, prepared, labelled, RECIPE, batches=4)
+    changed = {
+        name for name, value in network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert changed == {"heads.speech.weight", "heads.speech.bias"}
+    voices = logits_of(network, plain_windows(labelled, FEATURES))["speech"]
+    noises = logits_of(network, plain_windows(noise_examples(prepared), FEATURES))["speech"]
+    assert np.median(voices) > np.median(noises)
+
+
+def test_what_the_gate_lets_through_of_noises_is_noise() -> None:
+    found = heard_noise_examples(small_corpus())
+    if found is not None:
+        assert not found.is_speech.any()
+        assert not found.targets.any()
+        assert found.weights.sum() == pytest.approx(1.0)

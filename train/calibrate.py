@@ -1,0 +1,147 @@
+"""How sure a network may be, learnt from the windows that the live pipeline would show it.
+
+An utterance is judged again and again as it grows, and its probabilities are averaged:
+see :func:`rt_ser.utterances.weight_of`. A temperature that suits single whole windows
+leaves such means too timid, so it is fitted to the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_ser.config import EstimateSettings
+from rt_ser.recipes import Recipe
+from rt_ser.types import F32, RATE_HZ
+from rt_ser.utterances import weight_of
+from train.augment import windows_of
+from train.examples import Examples
+
+F64 = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SPEECH_LOST = 0.01
+"""Share of speech windows that the speech head may veto."""
+
+_TEMPERATURES = np.geomspace(0.25, 4.0, 81)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Growing:
+    """Windows of utterances as they grow.
+
+    ``inputs`` (n, frames, mels, 1); ``owners`` (n,) index of the clip among those given;
+    ``weights`` (n,) how much each counts in its clip's mean.
+    """
+
+    inputs: F32
+    owners: Ints
+    weights: F64
+
+
+def growing_windows(examples: Examples, features: Recipe) -> Growing:
+    """Lay out the windows at which the pipeline, with its default settings, would ask."""
+    settings = EstimateSettings()
+    hop = round(settings.hop_s * RATE_HZ / features.hop_samples)
+    first = round(settings.min_speech_s * RATE_HZ / features.hop_samples)
+    pairs = [
+        (index, stop)
+        for index, count in enumerate(examples.count)
+        for stop in {*range(first, int(count), hop), int(count)}
+    ]
+    chosen, stops = (np.array(values, np.int64) for values in zip(*sorted(pairs), strict=True))
+    lengths = np.minimum(stops, features.window_frames)
+    return Growing(
+        inputs=windows_of(examples, features, chosen, stops - lengths, lengths),
+        owners=examples.clip[chosen],
+        weights=np.array([weight_of(int(n) * features.hop_samples) for n in lengths]),
+    )
+
+
+def fit_temperature(
+    logits: F32,
+    masks: F32,
+    targets: Ints,
+    *,
+    owners: Ints | None = None,
+    weights: F64 | None = None,
+) -> float:
+    """Return the temperature of least negative log-likelihood (Guo et al. 2017).
+
+    Parameters
+    ----------
+    logits, masks : ndarray, shape (n, classes)
+        ``masks`` is 0 for classes that a window's corpus does not have.
+    targets : ndarray, shape (n,)
+        Index of each window's right class.
+    owners, weights : ndarray, shape (n,), optional
+        Windows of one owner are averaged before they are scored; every window stands
+        for itself if not given.
+    """
+    owners = np.arange(len(targets)) if owners is None else owners
+    weights = np.ones(len(targets)) if weights is None else weights
+    groups = np.unique(owners, return_inverse=True)[1]
+    totals = np.bincount(groups, weights)
+    rows = np.arange(len(targets))
+
+    def loss(temperature: float) -> float:
+        scaled = np.where(masks > 0, logits / temperature, -np.inf)
+        peak = scaled.max(axis=1, keepdims=True)
+        right = np.exp(scaled[rows, targets] - peak[:, 0])
+        right /= np.exp(scaled - peak).sum(axis=1)
+        means = np.bincount(groups, weights * right) / totals
+        return float(-np.log(np.maximum(means, 1e-12)).mean())
+
+    return float(min(_TEMPERATURES, key=loss))
+
+
+def temperature_of(examples: Examples, features: Recipe, ask: Callable[[F32], F32]) -> float:
+    """Fit the temperature of what ``ask`` says of the examples' windows; 1 without any."""
+    if not len(examples):
+        return 1.0
+    windows = growing_windows(examples, features)
+    of_clip = dict(zip(examples.clip.tolist(), range(len(examples)), strict=True))
+    about = np.array([of_clip[owner] for owner in windows.owners.tolist()])
+    return fit_temperature(
+        ask(windows.inputs),
+        examples.masks[about],
+        examples.targets[about].argmax(axis=1),
+        owners=windows.owners,
+        weights=windows.weights,
+    )
+
+
+def prior_offsets(examples: Examples) -> F32:
+    """Return by how much the classes' logits exceed what balanced classes would have taught.
+
+    Taken away from the logits they give the best balanced error (Menon et al. 2021, "Long-tail
+    learning via logit adjustment"): crowds hear *neutral* more often than actors mean it,
+    and corpora have classes of other sizes. Shape (classes,), zero on average; a class is
+    compared only with those of the corpora that have it.
+    """
+    offsets, totals = np.zeros(examples.masks.shape[1]), np.zeros(examples.masks.shape[1])
+    for mask in np.unique(examples.masks, axis=0):
+        rows = (examples.masks == mask).all(axis=1)
+        weights = examples.weights[rows]
+        prior = weights @ examples.targets[rows] / weights.sum()
+        has = (mask > 0) & (prior > 0)
+        offsets[has] += weights.sum() * np.log(prior[has] * has.sum())
+        totals[has] += weights.sum()
+    taught = totals > 0
+    offsets[taught] /= totals[taught]
+    return np.asarray(np.where(taught, offsets - offsets[taught].mean(), 0.0), np.float32)
+
+
+def speech_offset(examples: Examples, features: Recipe, ask: Callable[[F32], F32]) -> float:
+    """Return the logit that all but ``SPEECH_LOST`` of the examples' windows exceed.
+
+    Shifted by it, the speech head vetoes as much as it can for that loss at a probability
+    of one half. 0 without examples.
+    """
+    if not len(examples):
+        return 0.0
+    logits = ask(growing_windows(examples, features).inputs)
+    return max(0.0, float(np.quantile(logits, SPEECH_LOST)))
