@@ -114,6 +114,34 @@ def temperature_of(examples: Examples, features: Recipe, ask: Callable[[F32], F3
     )
 
 
+def recalls_mean(examples: Examples, features: Recipe, ask: Callable[[F32], F32]) -> float:
+    """Return the UAR, 0 to 1, of clips by the weighted mean over their growing windows.
+
+    The mean over corpora of each one's, over the classes that it has. It is what the live
+    pipeline does with windows that are cut from features and not from sound, quick enough
+    to compare two networks on the same clips.
+    """
+    windows = growing_windows(examples, features)
+    clips, groups = np.unique(windows.owners, return_inverse=True)
+    place = {owner: row for row, owner in reversed(list(enumerate(examples.clip.tolist())))}
+    rows = np.array([place[owner] for owner in clips.tolist()])
+    logits = np.where(examples.masks[rows][groups] > 0, ask(windows.inputs), -np.inf)
+    probs = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probs /= probs.sum(axis=1, keepdims=True)
+    means = np.zeros((len(clips), probs.shape[1]))
+    np.add.at(means, groups, windows.weights[:, None] * probs)
+    said, meant = means.argmax(axis=1), examples.targets[rows].argmax(axis=1)
+    corpora = [tuple(mask) for mask in examples.masks[rows].tolist()]
+    found = []
+    for corpus in sorted(set(corpora)):
+        chosen = np.array([item == corpus for item in corpora])
+        hits = [
+            (said[chosen & (meant == label)] == label).mean() for label in np.unique(meant[chosen])
+        ]
+        found.append(np.mean(hits))
+    return float(np.mean(found))
+
+
 def prior_offsets(examples: Examples) -> F32:
     """Return by how much the classes' logits exceed what balanced classes would have taught.
 

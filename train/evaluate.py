@@ -188,7 +188,8 @@ def record(figures: dict[str, Any], model: Path) -> None:
             "clips": card["clips"],
             "speakers": len(card["by_speaker"]),
         }
-    tree.setdefault("metrics", {})[figures["split"]] = told
+    metrics = tree.setdefault("metrics", {})
+    metrics[figures["split"]] = {**metrics.get(figures["split"], {}), **told}
     path.write_text(
         yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96), encoding="utf-8"
     )

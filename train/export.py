@@ -94,11 +94,11 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     """Quantise a run's network, calibrate it and write ``NAME.tflite`` and ``.yaml``.
 
     The speech head is fitted again and the classes are balanced on what the network was
-    trained on. The temperature and the speech head's offset come from the run's dev speakers, whom
-    training never saw; they are 1 and 0 where the run kept none. Only the classes that
-    the run's corpora have are kept.
+    trained on. The temperature and the speech head's offset come from the run's dev
+    speakers, whom training never saw; they are 1 and 0 where the run kept none. Only the
+    classes that the run's corpora have are kept.
     """
-    from train.calibrate import prior_offsets, speech_offset, temperature_of
+    from train.calibrate import prior_offsets, recalls_mean, speech_offset, temperature_of
     from train.quantise import run_int8, save_bytes, to_int8
     from train.speech_head import fit_speech_head
     from train.trainer import logits_of
@@ -106,7 +106,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
 
     told, recipe, network = load_run(run)
     features = recipe_named(recipe.features)
-    seen, held = parted(prepared.clips, told, recipe)
+    seen, held, unseen = parted(prepared.clips, told, recipe)
     corpora = sorted({clip.corpus for clip in seen})
     columns = [LABELS.index(label) for label in trained_labels(corpora)]
     dev = labelled_examples(prepared, held, recipe)
@@ -123,30 +123,38 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     )
     content = to_int8(model, _representative(prepared, seen, recipe))
 
-    def emotion(inputs: F32) -> F32:
-        logits = np.full((len(inputs), len(LABELS)), _NEVER, np.float32)
-        logits[:, columns] = run_int8(content, inputs)[len(columns)]
-        return logits
+    def integers(inputs: F32) -> F32:
+        return _spread(run_int8(content, inputs)[len(columns)], columns)
+
+    def floats(inputs: F32) -> F32:
+        return _spread(model.predict(inputs, batch_size=64, verbose=0)["emotion"], columns)
 
     tree = manifest_tree(
         name=name,
         summary=summary,
         recipe=features,
         content=content,
-        temperature=temperature_of(dev, features, emotion),
+        temperature=temperature_of(dev, features, integers),
         labels=trained_labels(corpora),
         corpora=[*corpora, "noise", *(["speech"] if recipe.read_share else [])],
-        training={
-            "recipe": recipe.name,
-            "split": told["split"],
-            "seed": told["seed"],
-            "corpora": corpora,
-        },
+        training={key: told[key] for key in ("split", "seed")}
+        | {"recipe": recipe.name, "corpora": corpora},
     )
+    test = labelled_examples(prepared, unseen, recipe)
+    if len(test):
+        loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
+        tree["metrics"] = {told["split"]: {"int8_loss": round(100.0 * loss, 2)}}
     save_bytes(folder / f"{name}.tflite", content)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
     save_bytes(folder / f"{name}.yaml", text.encode())
     return folder / f"{name}.tflite"
+
+
+def _spread(logits: F32, columns: Sequence[int]) -> F32:
+    """Put the logits of a model's classes where they belong among all classes."""
+    wide = np.full((len(logits), len(LABELS)), _NEVER, np.float32)
+    wide[:, columns] = logits
+    return wide
 
 
 def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
@@ -172,15 +180,17 @@ def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
 
 def parted(
     clips: Sequence[Clip], told: dict[str, Any], recipe: TrainRecipe
-) -> tuple[list[Clip], list[Clip]]:
-    """Return the clips that a run was trained on, and those of its dev speakers."""
+) -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Return the clips that a run was trained on, its dev speakers', and those it left out."""
     usable = [clip for clip in clips if clip.corpus in recipe.corpora]
+    unseen: list[Clip] = []
     if told["split"]:
-        usable, _ = load_split(told["split"]).divide(usable)
+        usable, unseen = load_split(told["split"]).divide(usable)
     held = set(told["held"])
     return (
         [clip for clip in usable if clip.speaker not in held],
         [clip for clip in usable if clip.speaker in held],
+        unseen,
     )
 
 

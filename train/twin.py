@@ -12,6 +12,7 @@ from keras import layers
 from torch import nn
 
 from rt_ser.recipes import Recipe
+from rt_ser.types import F32
 from train.net import Network
 from train.plan import EPSILON, HEADS, Kind, Layer, plan
 
@@ -66,7 +67,7 @@ def twin(
     *,
     classes: Sequence[int],
     width: float = 1.0,
-    offsets: Sequence[float] | None = None,
+    offsets: F32 | None = None,
     speech_offset: float = 0.0,
 ) -> keras.Model:
     """Return the Keras model that computes what ``network`` does when it is not training.
@@ -81,7 +82,7 @@ def twin(
         Which of its classes are kept, in this order.
     width : float
         Factor on the number of channels.
-    offsets : sequence of float, optional
+    offsets : ndarray, shape (classes,), optional
         Taken away from the logits of all of the network's classes.
     speech_offset : float
         Taken away from the logit of the speech head.
@@ -91,7 +92,7 @@ def twin(
     kept = {"emotion": list(classes), "speech": [0]}
     less = {"emotion": np.zeros(max(classes) + 1), "speech": np.array([speech_offset])}
     if offsets is not None:
-        less["emotion"] = np.asarray(offsets)
+        less["emotion"] = offsets.astype(np.float64)
     for layer in model.layers:
         if isinstance(layer, layers.Dense):
             head, rows = network.heads[layer.name], kept[layer.name]

@@ -16,6 +16,7 @@ from train.calibrate import (
     fit_temperature,
     growing_windows,
     prior_offsets,
+    recalls_mean,
     speech_offset,
     temperature_of,
 )
@@ -122,6 +123,17 @@ def test_the_temperature_is_found_through_the_windows(examples: Examples) -> Non
         return 0.2 * np.eye(8, dtype=np.float32)[[classes[int(o)] for o in windows.owners]]
 
     assert temperature_of(examples, FEATURES, timid) == pytest.approx(0.25)
+
+
+def test_the_recall_of_an_oracle_and_of_one_that_knows_one_word(examples: Examples) -> None:
+    windows = growing_windows(examples, FEATURES)
+    meant = dict(zip(examples.clip.tolist(), examples.targets.argmax(axis=1), strict=True))
+    right = np.array([meant[owner] for owner in windows.owners.tolist()])
+    eye = np.eye(8, dtype=np.float32)
+    assert recalls_mean(examples, FEATURES, lambda _: eye[right]) == 1.0
+    one_word = np.tile(3.0 * eye[int(right[0])], (len(right), 1))
+    classes = len(set(meant.values()))
+    assert recalls_mean(examples, FEATURES, lambda _: one_word) == pytest.approx(1.0 / classes)
 
 
 def test_the_speech_head_may_veto_one_window_in_a_hundred(examples: Examples) -> None:

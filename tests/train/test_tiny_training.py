@@ -219,7 +219,7 @@ def test_the_export_loads_and_says_what_it_is(exported: Path) -> None:
     tree = yaml.safe_load(exported.with_suffix(".yaml").read_text(encoding="utf-8"))
     assert tree["size_bytes"] == exported.stat().st_size
     assert tree["training"] == {
-        "recipe": "tiny", "split": None, "seed": 3, "corpora": ["cremad"],
+        "split": None, "seed": 3, "recipe": "tiny", "corpora": ["cremad"],
     }  # fmt: skip
     assert read_manifest(exported.with_suffix(".yaml")) == manifest
 
