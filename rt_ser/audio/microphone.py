@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from functools import partial
 
 import numpy as np
 
@@ -156,7 +157,8 @@ class MicrophoneSource(SourceBase):
         """Find the device and start recording; raises DeviceError."""
         keeper = Keeper(
             self._spec,
-            self._make_capture,
+            # Nothing of ours: a driver that does not let go keeps the keeper to the very end.
+            partial(Capture, block_ms=self._block_ms, ring_s=self._ring_s),
             max_lag_s=self._max_age_s,
             may_fall_back=self._device_fallback,
         )
@@ -204,9 +206,6 @@ class MicrophoneSource(SourceBase):
         if self._keeper is not None:
             self._keeper.close()
         self._closed.ring()
-
-    def _make_capture(self, device: InputDevice) -> Capture:
-        return Capture(device, block_ms=self._block_ms, ring_s=self._ring_s)
 
     def _converter(self, device: InputDevice) -> Converter:
         return Converter(device.rate_hz, device.channels, channel=self._channel)

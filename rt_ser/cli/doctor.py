@@ -9,6 +9,7 @@ from dataclasses import asdict
 from rt_ser.cli import checks
 from rt_ser.cli.checks import FAILED, OK, SKIPPED, WARNING, Check
 from rt_ser.cli.common import Parser, add_settings, command_parser, load_settings, table
+from rt_ser.cli.logs import StderrLog, logging_to
 from rt_ser.config import Settings
 
 EPILOG = """\
@@ -40,11 +41,13 @@ def run(arguments: Sequence[str]) -> int:
     settings = load_settings(options).settings
     writer = LineWriter(STDOUT)
     found: list[Check] = []
-    for check in all_checks(settings, may_record=not options.no_record):
-        found.append(check)
-        if not options.json:
-            for line in lines(check):
-                writer.write_line(line)
+    # What the microphone says of itself meanwhile is in the check of it.
+    with logging_to(StderrLog(), "error"):
+        for check in all_checks(settings, may_record=not options.no_record):
+            found.append(check)
+            if not options.json:
+                for line in lines(check):
+                    writer.write_line(line)
     if options.json:
         writer.write_line(report(found))
     else:
