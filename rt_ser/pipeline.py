@@ -159,7 +159,8 @@ class Pipeline:
 
     def flush_events(self) -> list[StreamEvent]:
         """Close the open utterance like :meth:`flush` and return all that there is to tell."""
-        events = self._close()
+        # what is stale stays so: that nobody speaks now is more than is known
+        events = [] if self._said is State.STALE else self._close()
         self._framer.flush()
         self._ledger.gate(self._framer.position)
         self._activity.restart()

@@ -344,6 +344,16 @@ def test_the_sequence_of_states() -> None:
     assert [e.stop // FRAME_SAMPLES for e in remarks] == [23, 85, 103, 176]
 
 
+def test_what_ends_stale_ends_stale() -> None:
+    """Nobody knows that it was silent at the end: the microphone was gone."""
+    pipeline = fresh()
+    pipeline.feed(one_chunk(TALK[: 60 * FRAME_SAMPLES]))
+    remark = pipeline.interrupt_events("gone")[-1]
+    assert isinstance(remark, Estimate)
+    assert remark.state is State.STALE
+    assert pipeline.flush_events() == []
+
+
 def test_too_little_speech_is_warming_up_and_then_silence() -> None:
     short = signals.by_pattern("." * 10 + "S" * 10 + "." * 20)
     assert states(heard([one_chunk(short)])) == ["warming_up", "silence"]
