@@ -111,14 +111,15 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     columns = [LABELS.index(label) for label in trained_labels(corpora)]
     dev = labelled_examples(prepared, held, recipe)
     read = read_examples(prepared, trained_labels(corpora)) if recipe.read_share else None
-    voices = together(labelled_examples(prepared, seen, recipe), read, recipe.read_share)
+    labelled = labelled_examples(prepared, seen, recipe)
+    voices = together(labelled, read, recipe.read_share)
     fit_speech_head(network, prepared, voices, recipe, seed=told["seed"])
     model = twin(
         network,
         features,
         classes=columns,
         width=recipe.width,
-        offsets=prior_offsets(voices),
+        offsets=prior_offsets(labelled),
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
     content = to_int8(model, _representative(prepared, seen, recipe))
