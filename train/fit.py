@@ -147,6 +147,7 @@ def _loop(
         f"{len(augmenter)} utterances, steps {number} to {trainer.total}",
         flush=True,
     )
+    _keep_rows(run / "log.csv", number // recipe.steps_per_epoch)
     losses: list[float] = []
     began = time.monotonic()
     with batches(augmenter, recipe, seed, number) as ready:
@@ -156,6 +157,13 @@ def _loop(
             if number % recipe.steps_per_epoch == 0:
                 _log(trainer, dev, run, number, losses, time.monotonic() - began)
                 losses, began = [], time.monotonic()
+
+
+def _keep_rows(path: Path, epochs: int) -> None:
+    """Drop what a run that was killed had written of epochs after its checkpoint."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(lines[: epochs + 1]), encoding="utf-8")
 
 
 def _log(

@@ -143,6 +143,18 @@ def test_going_on_after_a_kill_gives_the_same_network(
         np.testing.assert_allclose(resumed, whole, rtol=1e-4, atol=1e-5)
 
 
+def test_epochs_that_will_be_repeated_are_told_once(
+    prepared: Prepared, run: Path, tmp_path: Path
+) -> None:
+    """The disk filled up after the log was written and before the checkpoint was."""
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    with (again / "log.csv").open("a", encoding="utf-8") as lines:
+        lines.write("5,0.1,1.0,\n")
+    fit(prepared, RECIPE, split=None, seed=3, run=again)
+    assert log_of(again) == log_of(run)
+
+
 def test_a_finished_run_is_not_trained_further(prepared: Prepared, run: Path) -> None:
     before, log = weights_of(run), log_of(run)
     fit(prepared, RECIPE, split=None, seed=3, run=run)
