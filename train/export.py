@@ -144,7 +144,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     test = labelled_examples(prepared, unseen, recipe)
     if len(test):
         loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
-        tree["metrics"] = {told["split"]: {"int8_loss": round(100.0 * loss, 2)}}
+        tree["metrics"] = {load_split(told["split"]).name: {"int8_loss": round(100.0 * loss, 2)}}
     save_bytes(folder / f"{name}.tflite", content)
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
     save_bytes(folder / f"{name}.yaml", text.encode())
