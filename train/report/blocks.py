@@ -40,7 +40,7 @@ def short_table(lines: Sequence[Measured]) -> str:
         for item in lines
         if item.is_headline
     ]
-    return table(["measure", "measured", "must / aim", "spread"], rows, left=(3,))
+    return table(["measure", "measured", "target / aim", "spread"], rows, left=(3,))
 
 
 def readme_block(subject: Subject, results: Sequence[Result]) -> str:
@@ -49,7 +49,7 @@ def readme_block(subject: Subject, results: Sequence[Result]) -> str:
         paragraph(
             f"The recipe of the model that ships, `{subject.recipe}`: int8 files through the live "
             "pipeline, on people whom they have never heard. UAR in per cent; each measure with "
-            "what it had to reach and what was hoped for."
+            "the target that was set for it and what was hoped for."
         ),
         short_table(targets(subject.sources)),
         _seconds(subject),
@@ -75,7 +75,7 @@ def card_block(subject: Subject) -> str:
             f"Recipe `{subject.recipe}`, int8 through the live pipeline, people never heard in "
             "training; UAR in per cent. Written by `python -m train report`."
         ),
-        short_table(targets(subject.sources)),
+        short_table([item for item in targets(subject.sources) if item.value is not None]),
         table(["corpus", "group", "clips judged", "UAR"], rows, left=(1,)) if rows else "",
     )
 
