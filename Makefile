@@ -32,7 +32,7 @@ demo: $(VENV)/.core ## install into .venv and watch the bundled recording being 
 test: $(VENV)/.test ## install what the tests need and run them
 	$(PYTEST)
 
-test-train: $(VENV)/.train ## the same with TensorFlow, so that the training tests run too
+test-train: $(VENV)/.train ## the same with PyTorch and TensorFlow, so that the training tests run too
 	$(PYTEST)
 
 check: $(VENV)/.dev ## ruff, mypy --strict, and who may import whom
@@ -80,7 +80,7 @@ $(VENV)/.test: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.test
-	@echo "rt-ser: installing TensorFlow into $(VENV) (some minutes the first time)"
+	@echo "rt-ser: installing PyTorch and TensorFlow into $(VENV) (some minutes the first time)"
 	@$(PIP_INSTALL) -e '.[test,train]'
 	@touch $@
 
