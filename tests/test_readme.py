@@ -98,7 +98,9 @@ def test_every_training_step_exists_and_stands_in_order() -> None:
     from train.__main__ import COMMANDS
 
     steps = [step for step, *_ in training_calls()]
-    assert steps == ["prepare", "fit", "export", "evaluate"]
+    assert steps == [
+        "prepare", "fit", "export", "evaluate", "robustness", "report", "leaderboard",
+    ]  # fmt: skip
     assert set(steps) <= set(COMMANDS)
 
 
