@@ -18,7 +18,9 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import F32, RATE_HZ
 from rt_ser.utterances import weight_of
 from train.augment import windows_of
+from train.corpora.clip import LABELS
 from train.examples import Examples
+from train.metrics import Outcomes, uar
 
 F64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -103,8 +105,7 @@ def temperature_of(examples: Examples, features: Recipe, ask: Callable[[F32], F3
     if not len(examples):
         return 1.0
     windows = growing_windows(examples, features)
-    of_clip = dict(zip(examples.clip.tolist(), range(len(examples)), strict=True))
-    about = np.array([of_clip[owner] for owner in windows.owners.tolist()])
+    about = _rows_of(examples, windows.owners)
     return fit_temperature(
         ask(windows.inputs),
         examples.masks[about],
@@ -123,23 +124,27 @@ def recalls_mean(examples: Examples, features: Recipe, ask: Callable[[F32], F32]
     """
     windows = growing_windows(examples, features)
     clips, groups = np.unique(windows.owners, return_inverse=True)
-    place = {owner: row for row, owner in reversed(list(enumerate(examples.clip.tolist())))}
-    rows = np.array([place[owner] for owner in clips.tolist()])
+    rows = _rows_of(examples, clips)
     logits = np.where(examples.masks[rows][groups] > 0, ask(windows.inputs), -np.inf)
     probs = np.exp(logits - logits.max(axis=1, keepdims=True))
     probs /= probs.sum(axis=1, keepdims=True)
     means = np.zeros((len(clips), probs.shape[1]))
     np.add.at(means, groups, windows.weights[:, None] * probs)
-    said, meant = means.argmax(axis=1), examples.targets[rows].argmax(axis=1)
-    corpora = [tuple(mask) for mask in examples.masks[rows].tolist()]
-    found = []
-    for corpus in sorted(set(corpora)):
-        chosen = np.array([item == corpus for item in corpora])
-        hits = [
-            (said[chosen & (meant == label)] == label).mean() for label in np.unique(meant[chosen])
-        ]
-        found.append(np.mean(hits))
-    return float(np.mean(found))
+    outcomes = Outcomes(
+        classes=LABELS,
+        targets=examples.targets[rows].argmax(axis=1),
+        probs=means,
+        speakers=clips.astype(np.str_),
+    )
+    _, corpora = np.unique(examples.masks[rows], axis=0, return_inverse=True)
+    corpora = corpora.reshape(-1)  # NumPy 2.0 returns a column here
+    return float(np.mean([uar(outcomes.take(corpora == one)) for one in np.unique(corpora)]))
+
+
+def _rows_of(examples: Examples, clips: Ints) -> Ints:
+    """Return an example of each clip: all of a clip's have the same targets and masks."""
+    places = dict(zip(examples.clip.tolist(), range(len(examples)), strict=True))
+    return np.array([places[clip] for clip in clips.tolist()], np.int64)
 
 
 def prior_offsets(examples: Examples) -> F32:

@@ -206,6 +206,29 @@ def write_clips(heard: Sequence[Heard], path: Path) -> None:
             rows.writerow([clip.key, clip.speaker, clip.sex, clip.emotion, *said])
 
 
+def chosen_test(root: Path, model: Path, name: str) -> tuple[Split, list[Clip], dict[str, Any]]:
+    """Return a split, the clips it tests on, and what the model says of its training.
+
+    Raises
+    ------
+    InputError
+        If none of the clips is there.
+    ConfigError
+        If the model was trained on any of their speakers.
+    """
+    split = split_named(name)
+    clips = clips_under_test(root, split)
+    training = training_of(model)
+    if split.name != EVERYTHING:
+        check_unseen(clips, training, split)
+    return split, clips, training
+
+
+def folder_of(model: Path, split: Split) -> Path:
+    """Return where what is measured of a model goes unless told otherwise."""
+    return model.parent / f"evaluation-{split.name.replace(':', '-')}"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train evaluate``."""
     add_data_arguments(parser)
@@ -236,15 +259,11 @@ def run(arguments: argparse.Namespace) -> None:
     from train.plots import draw_all
     from train.tables import show
 
-    split = split_named(arguments.split)
-    clips = clips_under_test(arguments.data, split)
-    training = training_of(arguments.model)
-    if split.name != EVERYTHING:
-        check_unseen(clips, training, split)
+    split, clips, training = chosen_test(arguments.data, arguments.model, arguments.split)
     heard = hear_all(clips, str(arguments.model), jobs=arguments.jobs)
     figures = evaluation(heard, split, arguments.model)
     show(figures, Console())
-    out = arguments.out or arguments.model.parent / f"evaluation-{split.name.replace(':', '-')}"
+    out = arguments.out or folder_of(arguments.model, split)
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     write_clips(heard, out / "clips.csv")

@@ -177,17 +177,31 @@ def _training_noises(prepared: Prepared) -> list[StoredFeatures]:
 
 
 def _noises(parts: Sequence[NDArray[np.float16]]) -> Examples:
+    nothing = np.zeros(CLASSES, np.float32)
+    even = np.full(len(parts), 1.0 / len(parts))
+    return _end_to_end(parts, nothing, nothing + 1.0, even, np.arange(len(parts)), speech=False)
+
+
+def _end_to_end(
+    parts: Sequence[NDArray[np.float16]],
+    target: F32,
+    mask: F32,
+    weights: NDArray[np.float64],
+    clip: NDArray[np.int64],
+    *,
+    speech: bool,
+) -> Examples:
+    """Lay out parts that all have the same target and mask."""
     sizes = np.array([len(part) for part in parts])
-    zeros = np.zeros((len(parts), CLASSES), np.float32)
     return Examples(
         rows=np.concatenate(parts),
         first=np.cumsum(sizes) - sizes,
         count=sizes,
-        targets=zeros,
-        masks=np.ones_like(zeros),
-        is_speech=np.zeros(len(parts), np.bool_),
-        weights=np.full(len(parts), 1.0 / len(parts)),
-        clip=np.arange(len(parts)),
+        targets=np.tile(target, (len(parts), 1)),
+        masks=np.tile(mask, (len(parts), 1)),
+        is_speech=np.full(len(parts), speech),
+        weights=weights,
+        clip=clip,
     )
 
 
@@ -214,16 +228,9 @@ def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Example
     sizes = np.array([len(part) for part in parts])
     mask = np.array([float(label in labels) for label in LABELS], np.float32)
     target = mask * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
-    return Examples(
-        rows=np.concatenate(parts),
-        first=np.cumsum(sizes) - sizes,
-        count=sizes,
-        targets=np.tile(target / target.sum(), (len(parts), 1)),
-        masks=np.tile(mask, (len(parts), 1)),
-        is_speech=np.ones(len(parts), np.bool_),
-        weights=sizes / sizes.sum(),
-        clip=np.full(len(parts), -1),
-    )
+    weights = sizes / sizes.sum()
+    clip = np.full(len(parts), -1)
+    return _end_to_end(parts, target / target.sum(), mask, weights, clip, speech=True)
 
 
 def together(most: Examples, others: Examples | None, share: float) -> Examples:

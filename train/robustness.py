@@ -27,15 +27,7 @@ from train.arguments import add_data_arguments
 from train.clips import gate
 from train.corpora import CORPORA, Clip, Recording, load_noise, load_speech
 from train.decode import decode
-from train.evaluate import (
-    EVERYTHING,
-    analyzer,
-    check_unseen,
-    clips_under_test,
-    hear,
-    split_named,
-    training_of,
-)
+from train.evaluate import analyzer, chosen_test, folder_of, hear
 from train.examples import is_training_source
 from train.false_alarms import false_alarms
 from train.progress import work_through
@@ -214,11 +206,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from train.tables import show_robustness
 
-    split = split_named(arguments.split)
-    clips = clips_under_test(arguments.data, split)
-    training = training_of(arguments.model)
-    if split.name != EVERYTHING:
-        check_unseen(clips, training, split)
+    split, clips, training = chosen_test(arguments.data, arguments.model, arguments.split)
     noises = [item.path for item in held_out_noises(arguments.data)]
     chosen = every_nth(clips, max(1, arguments.every))
     model, jobs = arguments.model, arguments.jobs
@@ -234,7 +222,7 @@ def run(arguments: argparse.Namespace) -> None:
             load_noise(arguments.data), load_speech(arguments.data), str(model), jobs=jobs
         ),
     }
-    out = arguments.out or model.parent / f"evaluation-{split.name.replace(':', '-')}"
+    out = arguments.out or folder_of(model, split)
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1) + "\n"
     (out / "robustness.json").write_text(text, encoding="utf-8")
