@@ -1,7 +1,7 @@
-"""Measure the audio callback as PortAudio calls it, in its own thread.
+"""Measure the audio callback as PortAudio calls it, in its own thread of a recorder.
 
     python -m benchmarks.callback                 30 s on a virtual microphone, 48 kHz stereo
-    python -m benchmarks.callback --seconds 5 --rounds 3
+    python -m benchmarks.callback --seconds 5
 
 Wall-clock time is what PortAudio has to wait for us; processor time is what is ours of it,
 the rest being other programs and threads. Needs pulseaudio, as the tests do.
@@ -10,24 +10,26 @@ the rest being other programs and threads. Needs pulseaudio, as the tests do.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import find
+from rt_ser.audio.recorder import Recorder, record
 from tests.vmic import VirtualMicrophone
 
 QUANTILES = {"median": 50.0, "p99": 99.0, "p99.9": 99.9, "most": 100.0}
 
 
-class TimedCapture(Capture):
-    """A capture that notes how long each of its callbacks took, in nanoseconds."""
+class TimedRecorder(Recorder):
+    """A recorder that notes how long each of its callbacks took, in nanoseconds."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.wall_ns: list[int] = []
         self.processor_ns: list[int] = []
 
@@ -41,16 +43,16 @@ class TimedCapture(Capture):
         self.wall_ns.append(took_ns)
 
 
-def measure(seconds: float, *, block_ms: int = 30) -> TimedCapture:
-    """Record from the default microphone, with a reader that takes each block at once."""
-    capture = TimedCapture(find(None), block_ms=block_ms, ring_s=10.0)
-    capture.start()
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        time.sleep(capture.pause_s())
-        capture.ring.read(capture.block)
-    capture.abort()
-    return capture
+def measure(seconds: float, *, block_ms: int = 30) -> TimedRecorder:
+    """Record from the default microphone into a pipe that another process empties."""
+    device = find(None)
+    block = device.rate_hz * block_ms // 1000
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
+        assert reader.stdin is not None
+        recorder = TimedRecorder(reader.stdin, 300)
+        threading.Timer(seconds, recorder.finish).start()
+        record(recorder, device.index, device.name, device.rate_hz, device.channels, block)
+    return recorder
 
 
 def quantiles_us(times_ns: Sequence[int]) -> list[float]:
@@ -63,17 +65,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the audio callback.")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--block-ms", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     print(f"| us | callbacks | {' | '.join(QUANTILES)} |")
     print(f"|---|---:{'|---:' * len(QUANTILES)}|")
     with VirtualMicrophone(rate_hz=48_000, channels=2):
-        for _ in range(options.rounds):
-            capture = measure(options.seconds, block_ms=options.block_ms)
-            for name in ("wall", "processor"):
-                times_ns = getattr(capture, f"{name}_ns")
-                figures = " | ".join(f"{value:.1f}" for value in quantiles_us(times_ns))
-                print(f"| {name} | {len(times_ns)} | {figures} |", flush=True)
+        recorder = measure(options.seconds, block_ms=options.block_ms)
+    for name in ("wall", "processor"):
+        times_ns = getattr(recorder, f"{name}_ns")
+        figures = " | ".join(f"{value:.1f}" for value in quantiles_us(times_ns))
+        print(f"| {name} | {len(times_ns)} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

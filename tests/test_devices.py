@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rt_ser.audio.devices import InputDevice, choose, list_inputs, load_sounddevice, portaudio
+from rt_ser.audio.capture import Capture
+from rt_ser.audio.devices import InputDevice, choose, list_inputs
+from rt_ser.audio.driver import refusal
 from rt_ser.audio.soundserver import ServerSource, parse_source
 from rt_ser.errors import DeviceError
 from tests.vmic import VirtualMicrophone, missing
@@ -94,36 +96,44 @@ def test_without_a_default_the_first_is_taken() -> None:
     assert choose(INPUTS[:2], None).index == 0
 
 
-def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(DeviceError, match="install it with pip install sounddevice"):
-        load_sounddevice()
-
-
-def test_a_missing_library_names_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("stands_in", "remedy"),
+    [
+        ("raise ImportError('No module named sounddevice')", "pip install sounddevice"),
+        # what sounddevice does without libportaudio2
+        ("raise OSError('PortAudio library not found')", "sudo apt-get install libportaudio2"),
+        ("import os\nos.abort()", "cannot use the audio system: it crashed"),
+    ],
+)
+def test_what_is_missing_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands_in: str, remedy: str
 ) -> None:
-    """What sounddevice does without libportaudio2: the import raises OSError."""
-    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    (tmp_path / "sounddevice.py").write_text(f"{stands_in}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    with pytest.raises(DeviceError, match="sudo apt-get install libportaudio2"):
+    with pytest.raises(DeviceError, match=remedy):
         list_inputs()
+    with pytest.raises(DeviceError):
+        Capture(INPUTS[0], block_ms=10, ring_s=1.0).start()
 
 
-@needs_portaudio
+def test_a_device_that_is_not_there_any_more_is_refused() -> None:
+    capture = Capture(INPUTS[0], block_ms=10, ring_s=1.0)
+    with pytest.raises(DeviceError, match=r"it is not there any more|libportaudio2"):
+        capture.start()
+    assert capture.process == 0
+
+
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
         (-9985, "it is busy: end the program that holds it"),
         (-9996, "it is not there any more"),
-        (-1, "Error opening InputStream: oh [PaErrorCode -1]"),
+        (-1, "oh"),
     ],
 )
 def test_what_portaudio_refuses_is_translated(number: int, reason: str) -> None:
-    with pytest.raises(DeviceError) as caught, portaudio("input device 'x'") as sounddevice:
-        raise sounddevice.PortAudioError("Error opening InputStream: oh", number)
-    assert str(caught.value) == f"cannot use input device 'x': {reason}; see rt-ser devices"
+    error = refusal("input device 'x'", {"code": number, "text": "oh"})
+    assert str(error) == f"cannot use input device 'x': {reason}; see rt-ser devices"
 
 
 def test_importing_the_audio_package_loads_no_portaudio() -> None:

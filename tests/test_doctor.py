@@ -82,9 +82,6 @@ def test_a_machine_without_a_microphone(capfd: pytest.CaptureFixture[str]) -> No
     with VirtualMicrophone() as microphone:
         microphone.kill_server()
         time.sleep(0.2)
-        from rt_ser.audio.driver import refresh
-
-        refresh()
         code, report = examine(capfd)
     assert (code, report["verdict"]) == (4, FAILED)
     assert report["checks"]["devices"]["found"] == "no input device found"

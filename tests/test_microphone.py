@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -192,9 +191,10 @@ def deliver(
 ) -> None:
     """Hand a capture the block that PortAudio would, ``number`` blocks into the stream."""
     adc_s = 50.0 + (number * BLOCK + late_frames) / DEVICE.rate_hz
-    timing = SimpleNamespace(inputBufferAdcTime=adc_s, currentTime=adc_s + 0.03)
-    status = SimpleNamespace(input_overflow=overflow)
-    capture.take(some.noise(BLOCK, 2, seed=number).tobytes(), BLOCK, timing, status)
+    capture.take(
+        some.noise(BLOCK, 2, seed=number).tobytes(), came_s=time.monotonic(), adc_s=adc_s,
+        current_s=adc_s + 0.03, has_overflown=overflow,
+    )  # fmt: skip
 
 
 def test_an_overflow_is_a_loss_of_what_the_converters_clock_jumped() -> None:
@@ -228,9 +228,9 @@ def test_a_clock_of_another_kind_is_believed_in_its_growth_only() -> None:
     """Some drivers count from elsewhere: what they say at first is then no lag."""
     capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
     for number, lag_s in enumerate((500.0, 500.0, 501.25)):
-        timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.0 + lag_s)
         before_s = time.monotonic()
-        capture.take(some.noise(BLOCK, 2).tobytes(), BLOCK, timing, None)
+        block = some.noise(BLOCK, 2).tobytes()
+        capture.take(block, came_s=time.monotonic(), adc_s=50.0, current_s=50.0 + lag_s)
         assert capture.callbacks == number + 1
     assert capture.lag_s == capture.max_lag_s == pytest.approx(1.25)
     after_s = time.monotonic()
@@ -241,8 +241,8 @@ def test_the_lag_behind_a_sound_server_is_followed() -> None:
     capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
     deliver(capture, 0)
     assert capture.lag_s == pytest.approx(0.03)
-    timing = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.7)
-    capture.take(some.noise(BLOCK, 2).tobytes(), BLOCK, timing, None)
+    block = some.noise(BLOCK, 2).tobytes()
+    capture.take(block, came_s=time.monotonic(), adc_s=50.0, current_s=50.7)
     assert capture.max_lag_s == pytest.approx(0.7)
 
 

@@ -73,14 +73,11 @@ class VirtualMicrophone:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            # Last to be undone: PortAudio then finds what was there before.
-            stack.callback(renew_portaudio)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vmic")))
             stack.enter_context(_environment(folder))
             self._start_server(folder, stack)
             self._keep_awake(stack)
             self._wait_until_it_records()
-            renew_portaudio()
             self._stack = stack.pop_all()
         return self
 
@@ -228,14 +225,6 @@ def _environment(folder: Path) -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-
-
-def renew_portaudio() -> None:
-    """Make PortAudio look for devices again."""
-    import sounddevice
-
-    sounddevice._terminate()
-    sounddevice._initialize()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

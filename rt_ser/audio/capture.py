@@ -1,14 +1,21 @@
-"""One open PortAudio stream: its callback copies and counts, a reader takes the rest."""
+"""One microphone being recorded: a thread fills a ring from the recorder's pipe."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import threading
 from time import monotonic
-from typing import Any, Final
+from typing import IO, Final
 
 from rt_ser.audio.devices import InputDevice
-from rt_ser.audio.driver import end_stream, open_stream
+from rt_ser.audio.driver import end_recorder, refusal, start_recorder
+from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, HEADER, OPENED, REFUSED
 from rt_ser.audio.ring import RingBuffer
+from rt_ser.errors import DeviceError
+
+OPEN_S: Final = 5.0
+"""How long a device may take to open: a sleeping sound server takes up to 2 s."""
 
 BELIEVED_LAG_S: Final = 1.0
 """A converter's clock that starts further off than this is no clock of ours: only the
@@ -23,18 +30,19 @@ LOOK_SELDOM_S: Final = 0.03
 
 
 class Capture:
-    """A running input stream and the ring that it fills.
+    """A running recorder and the ring that is filled from it.
 
     ``callbacks`` counts the blocks that came, ``overflows`` the driver's complaints.
-    ``lag_s`` is how long the newest block's first frame took from the converter to us, and
-    ``max_lag_s`` the longest: behind a sound server it is the only sign of an overload.
+    ``lag_s`` is how long the newest block's first frame took from the converter to the
+    recorder, and ``max_lag_s`` the longest: behind a sound server it is the only sign of
+    an overload. ``has_finished`` tells that no more will come.
 
     Parameters
     ----------
     device : InputDevice
         Opened at its own rate and channels.
     block_ms : int
-        Length of a callback's block in milliseconds.
+        Length of a captured block in milliseconds.
     ring_s : float
         Length of the ring in seconds.
     """
@@ -48,29 +56,73 @@ class Capture:
         self.has_finished = False
         self.lag_s = self.max_lag_s = 0.0
         # When frame 0 was captured as the newest block has it: one number, so that the reader
-        # never sees half of it, and no object that could set off a garbage collection.
+        # never sees half of it.
         self._origin_s = self._came_s = monotonic()
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
-        self._stream: Any = None
+        self._recorder: subprocess.Popen[bytes] | None = None
+        self._has_answered = threading.Event()
+        self._refusal: DeviceError | None = None
         self._closing = threading.Lock()
+
+    @property
+    def process(self) -> int:
+        """Number of the process that records; 0 while none does."""
+        recorder = self._recorder
+        return 0 if recorder is None else recorder.pid
 
     def start(self) -> None:
         """Open the device and start recording; raises DeviceError."""
-        self._stream = open_stream(
-            self.device,
-            blocksize=self.block,
-            callback=self.take,
-            finished_callback=self._on_finished,
-        )
+        device, most_blocks = self.device, self.ring.capacity // self.block
+        layout = device.index, device.name, device.rate_hz, device.channels, self.block
+        self._recorder = recorder = start_recorder("record", *layout, most_blocks)
+        threading.Thread(
+            target=self._receive, args=(recorder.stdout,), name="rt-ser-capture", daemon=True
+        ).start()
+        if not self._has_answered.wait(OPEN_S):
+            self._refusal = DeviceError(
+                f"input device {device.label!r} does not open: nothing came for {OPEN_S:.0f} s; "
+                "restart the sound server or plug the microphone in again"
+            )
+        if self._refusal is not None:
+            self.abort()
+            raise self._refusal
 
     def abort(self) -> None:
-        """End the stream at once; returns when it has ended, whichever thread is ending it."""
+        """End the recording at once, whichever thread is ending it."""
         with self._closing:
-            stream, self._stream = self._stream, None
-            if stream is not None:
-                end_stream(stream)
+            recorder, self._recorder = self._recorder, None
+            if recorder is not None:
+                end_recorder(recorder)
+
+    def _receive(self, pipe: IO[bytes]) -> None:
+        """Take records until there are no more, in a thread of its own."""
+        head = bytearray(HEADER.size)
+        content = memoryview(bytearray(4 * self.block * self.device.channels))
+        with pipe:
+            while pipe.readinto(head) == len(head):  # type: ignore[attr-defined]
+                kind, size, lost, came_s, adc_s, current_s = HEADER.unpack(head)
+                if kind == REFUSED:
+                    self._refusal = refusal(
+                        f"input device {self.device.label!r}", json.loads(pipe.read(size))
+                    )
+                    break
+                if size > len(content) or pipe.readinto(content[:size]) != size:  # type: ignore[attr-defined]
+                    break
+                if kind == OPENED:
+                    self._has_answered.set()
+                else:
+                    self.take(
+                        content[:size], lost=lost, came_s=came_s, adc_s=adc_s,
+                        current_s=current_s, has_overflown=kind == AUDIO_AFTER_OVERFLOW,
+                    )  # fmt: skip
+        if not self._has_answered.is_set() and self._refusal is None:
+            self._refusal = refusal(
+                f"input device {self.device.label!r}", {"text": "the recorder crashed"}
+            )
+        self.has_finished = True
+        self._has_answered.set()
 
     def captured_at(self, position: int) -> float:
         """Return monotonic seconds at which the frame before ``position`` was captured."""
@@ -79,44 +131,59 @@ class Capture:
     def pause_s(self) -> float:
         """Return for how many seconds there will be no further block.
 
-        The reader looks when one is due. The callback does not wake it: that took as long
-        as all the rest of it, and had the two contend for the interpreter.
+        The reader looks when one is due; it is not woken, so that the thread that fills the
+        ring has the pipe emptied soonest.
         """
         overdue_s = monotonic() - self._came_s - self.block / self._rate_hz
         return max(LATE_S - overdue_s, min(max(LOOK_AGAIN_S, overdue_s / 4), LOOK_SELDOM_S))
 
-    def take(self, block: bytes | memoryview, frames: int, timing: Any, status: Any) -> None:
-        """Take a block from PortAudio, in its own thread: copy and count, nothing else.
+    def take(
+        self,
+        block: bytes | memoryview,
+        *,
+        came_s: float,
+        adc_s: float,
+        current_s: float,
+        has_overflown: bool = False,
+        lost: int = 0,
+    ) -> None:
+        """Take a block of float32 frames into the ring, as the recorder had it.
 
-        It finds the processor's caches cold: each step costs many times what it does in
-        a loop, so that nothing is done here that the reader can do.
+        Parameters
+        ----------
+        block : bytes-like
+            Interleaved frames.
+        came_s : float
+            Monotonic seconds at which it came.
+        adc_s, current_s : float
+            The converter's clock at its first frame, and when it came.
+        has_overflown : bool
+            Whether the driver says that frames are missing before it.
+        lost : int
+            Frames before it that the recorder had no room for.
         """
-        self._came_s = now = monotonic()
-        ring = self.ring
-        adc_s = timing.inputBufferAdcTime
-        if status and status.input_overflow:
+        ring, rate_hz = self.ring, self._rate_hz
+        frames = len(block) // (4 * self.device.channels)
+        if lost:
+            ring.lose(lost)
+        if has_overflown:
             self.overflows += 1
             ring.lose(self._frames_jumped(adc_s))
         ring.write(block, frames)
-        rate_hz = self._rate_hz
         length_s = frames / rate_hz
         self._next_adc_s = adc_s + length_s
-        lag_s = timing.currentTime - adc_s
-        offset_s = self._clock_offset_s
-        if offset_s is None:
-            offset_s = self._clock_offset_s = 0.0 if 0.0 <= lag_s < BELIEVED_LAG_S else lag_s
-        self.lag_s = lag_s = lag_s - offset_s
-        if lag_s > self.max_lag_s:
-            self.max_lag_s = lag_s
-        if lag_s > length_s:
-            now -= lag_s - length_s  # PortAudio tells the age of the block's oldest frame
-        self._origin_s = now - (ring.written + ring.dropped) / rate_hz
+        lag_s = current_s - adc_s
+        if self._clock_offset_s is None:
+            self._clock_offset_s = 0.0 if 0.0 <= lag_s < BELIEVED_LAG_S else lag_s
+        self.lag_s = lag_s = lag_s - self._clock_offset_s
+        self.max_lag_s = max(self.max_lag_s, lag_s)
+        # PortAudio tells the age of the block's oldest frame
+        newest_s = came_s - max(0.0, lag_s - length_s)
+        self._came_s = came_s
+        self._origin_s = newest_s - (ring.written + ring.dropped) / rate_hz
         self.callbacks += 1
 
     def _frames_jumped(self, adc_s: float) -> int:
         """Return how many frames the converter's clock says are missing, at least one."""
         jump_s = adc_s - self._next_adc_s if self._next_adc_s else 0.0
         return max(1, min(round(jump_s * self._rate_hz), self.ring.capacity))
-
-    def _on_finished(self) -> None:
-        self.has_finished = True

@@ -1,33 +1,22 @@
-"""Which microphones there are, and what PortAudio's refusals mean."""
+"""Which microphones there are, and which one a person means."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rt_ser.audio.driver import SEE, inventory
 from rt_ser.audio.pcm import MAX_CHANNELS
 from rt_ser.audio.soundserver import ServerSource, default_source
 from rt_ser.errors import DeviceError
 from rt_ser.types import RATE_HZ
 
-_SEE: Final = "see rt-ser devices"
 _NO_INPUT: Final = (
     "no input device found: plug in a microphone, check that the sound server runs and "
-    f"that you may use it (on Linux: group audio), then {_SEE}"
+    f"that you may use it (on Linux: group audio), then {SEE}"
 )
 _SOUND_SERVERS: Final = {"pulse", "pipewire"}
-
-# PortAudio's error numbers (portaudio.h, PaErrorCode) and what to tell the person.
-_REASONS: Final = {
-    -9999: "the audio system refused it; another program may hold it, or permission is missing",
-    -9998: "it has no such number of channels",
-    -9997: "it does not take its own sample rate",
-    -9996: "it is not there any more",
-    -9985: "it is busy: end the program that holds it",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,59 +41,24 @@ class InputDevice:
         return f"{self.name} ({self.server_source})" if self.server_source else self.name
 
 
-def load_sounddevice() -> Any:
-    """Import sounddevice, which loads PortAudio, or raise DeviceError with the remedy."""
-    try:
-        import sounddevice
-    except ImportError as error:
-        raise DeviceError(
-            "the package sounddevice is missing: install it with pip install sounddevice"
-        ) from error
-    except OSError as error:
-        raise DeviceError(
-            "the PortAudio library is missing: install it with "
-            "sudo apt-get install libportaudio2 (Linux; elsewhere sounddevice brings it along)"
-        ) from error
-    return sounddevice
-
-
-@contextmanager
-def portaudio(what: str) -> Iterator[Any]:
-    """Yield the sounddevice module; what PortAudio refuses becomes a DeviceError.
-
-    Parameters
-    ----------
-    what : str
-        The device that messages name.
-    """
-    sounddevice = load_sounddevice()
-    try:
-        yield sounddevice
-    except sounddevice.PortAudioError as error:
-        # Its arguments are a text and, mostly, PortAudio's number.
-        code = error.args[1] if len(error.args) > 1 else 0
-        reason = _REASONS.get(code, str(error))
-        raise DeviceError(f"cannot use {what}: {reason}; {_SEE}") from error
-
-
 def list_inputs() -> list[InputDevice]:
-    """Return every device that can record, in PortAudio's order.
+    """Return every device that can record now, in PortAudio's order.
 
     Raises
     ------
     DeviceError
         PortAudio is missing or does not work. No device at all is an empty list.
     """
-    with portaudio("the audio system") as sounddevice:
-        found = list(sounddevice.query_devices())
-        hostapis = [api["name"] for api in sounddevice.query_hostapis()]
-        default_index = sounddevice.default.device[0]
-        if default_index < 0:
-            default_index = _default_input(sounddevice)
-    inputs = [entry for entry in found if entry["max_input_channels"] > 0]
+    found = inventory()
+    systems, default_index = found["systems"], found["default"]
+    if default_index < 0:
+        defaults = [system["default_input_device"] for system in systems]
+        default_index = next((index for index in defaults if index >= 0), -1)
+    inputs = [entry for entry in found["devices"] if entry["max_input_channels"] > 0]
     server = default_source() if any(_is_plugin(entry) for entry in inputs) else None
     return [
-        _describe(entry, hostapis[entry["hostapi"]], default_index, server) for entry in inputs
+        _describe(entry, systems[entry["hostapi"]]["name"], default_index, server)
+        for entry in inputs
     ]
 
 
@@ -159,7 +113,7 @@ def _by_index(inputs: list[InputDevice], index: int) -> InputDevice:
         if device.index == index:
             return device
     indices = ", ".join(str(device.index) for device in inputs)
-    raise DeviceError(f"no input device has index {index}: {indices} do; {_SEE}")
+    raise DeviceError(f"no input device has index {index}: {indices} do; {SEE}")
 
 
 def _by_name(inputs: list[InputDevice], spec: str) -> InputDevice:
@@ -167,7 +121,7 @@ def _by_name(inputs: list[InputDevice], spec: str) -> InputDevice:
     matches = [device for device in inputs if wanted in device.label.casefold()]
     if not matches:
         names = ", ".join(repr(device.label) for device in inputs)
-        raise DeviceError(f"no input device is called {spec!r}: {names} are there; {_SEE}")
+        raise DeviceError(f"no input device is called {spec!r}: {names} are there; {SEE}")
     default_api = next((device.hostapi for device in inputs if device.is_default), "")
 
     def rank(device: InputDevice) -> tuple[bool, bool, bool]:
@@ -180,12 +134,6 @@ def _by_name(inputs: list[InputDevice], spec: str) -> InputDevice:
         names = ", ".join(f"{device.index} {device.label!r}" for device in best)
         raise DeviceError(f"several input devices match {spec!r}: {names}; give the index")
     return best[0]
-
-
-def _default_input(sounddevice: Any) -> int:
-    """Return the default input of the first audio system that has one, or -1."""
-    defaults = [api["default_input_device"] for api in sounddevice.query_hostapis()]
-    return next((index for index in defaults if index >= 0), -1)
 
 
 def _is_plugin(entry: dict[str, Any]) -> bool:

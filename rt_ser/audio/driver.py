@@ -1,75 +1,116 @@
-"""Opening, ending and renewing PortAudio, one at a time.
-
-PortAudio is one library for the whole process and not safe to be used by several threads
-at once: terminating it while another thread ended a stream hung the process.
-"""
+"""Starts recorders, and says what their refusals mean; see :mod:`rt_ser.audio.recorder`."""
 
 from __future__ import annotations
 
-import gc
-import threading
-from typing import Any
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
 
-from rt_ser.audio.devices import InputDevice, load_sounddevice, portaudio
+from rt_ser.errors import DeviceError
 
-_ONE_AT_A_TIME = threading.RLock()
+LIST_S: Final = 10.0
+"""How long the audio system may take to list its devices."""
+
+END_S: Final = 1.0
+"""How long a recorder may take to end: the kernel waits for a driver that is at work."""
+
+SEE: Final = "see rt-ser devices"
+
+_PROGRAM: Final = Path(__file__).with_name("recorder.py")
+
+_MISSING: Final = {
+    "sounddevice": "the package sounddevice is missing: install it with pip install sounddevice",
+    "PortAudio": (
+        "the PortAudio library is missing: install it with "
+        "sudo apt-get install libportaudio2 (Linux; elsewhere sounddevice brings it along)"
+    ),
+}
+
+# PortAudio's error numbers (portaudio.h, PaErrorCode) and what to tell the person.
+_REASONS: Final = {
+    -9999: "the audio system refused it; another program may hold it, or permission is missing",
+    -9998: "it has no such number of channels",
+    -9997: "it does not take its own sample rate",
+    -9996: "it is not there any more",
+    -9985: "it is busy: end the program that holds it",
+}
 
 
-def open_stream(device: InputDevice, **options: Any) -> Any:
-    """Open a device's input stream at its own rate and channels and start it.
+def start_recorder(*arguments: object) -> subprocess.Popen[bytes]:
+    """Start a recorder whose records come out of ``stdout``.
 
-    Parameters
-    ----------
-    device : InputDevice
-    **options
-        More options of ``sounddevice.RawInputStream``, whose callback gets plain bytes: an
-        array would be made anew in each of its calls.
+    It lives as long as this program at most.
 
     Raises
     ------
     DeviceError
-        It cannot be opened.
+        This program has no Python interpreter to start.
     """
-    with _ONE_AT_A_TIME, portaudio(f"input device {device.label!r}") as sounddevice:
-        stream = sounddevice.RawInputStream(
-            device=device.index,
-            samplerate=device.rate_hz,
-            channels=device.channels,
-            dtype="float32",
-            **options,
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise DeviceError(
+            "recording needs a Python interpreter of its own: run rt-ser from an installed Python"
         )
-        try:
-            stream.start()
-        except BaseException:
-            end_stream(stream)
-            raise
-        return stream
+    try:
+        return subprocess.Popen(
+            [sys.executable, str(_PROGRAM), *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    except OSError as error:
+        raise DeviceError(
+            f"cannot start {sys.executable}: {error.strerror}; close other programs"
+        ) from error
 
 
-def end_stream(stream: Any) -> None:
-    """End a stream at once: ``stop`` would wait for ever on a stalled device."""
-    with _ONE_AT_A_TIME:
-        stream.abort(ignore_errors=True)
-        stream.close(ignore_errors=True)
+def end_recorder(recorder: subprocess.Popen[bytes]) -> None:
+    """End a recorder at once, whatever it is doing."""
+    recorder.kill()
+    try:
+        recorder.wait(END_S)
+    except subprocess.TimeoutExpired:
+        return  # held by the kernel: it ends as soon as its driver lets go
 
 
-def refresh() -> bool:
-    """Make PortAudio look for devices again, whose list is frozen otherwise.
+def inventory() -> dict[str, Any]:
+    """Return what PortAudio finds now; see :func:`rt_ser.audio.recorder.inventory`.
 
-    That ends every stream of the process, so nothing is done while one is open, be it
-    ours or, as where an agent speaks through sounddevice, the program's own. Tell whether
-    it was done.
+    Raises
+    ------
+    DeviceError
+        PortAudio is missing or does not work.
     """
-    with _ONE_AT_A_TIME, portaudio("the audio system") as sounddevice:
-        if _has_open_stream():
-            return False
-        sounddevice._terminate()
-        sounddevice._initialize()
-        return True
+    what = "the audio system"
+    with start_recorder("list") as recorder:
+        try:
+            answer, _ = recorder.communicate(timeout=LIST_S)
+        except subprocess.TimeoutExpired:
+            raise DeviceError(
+                f"{what} does not answer: restart the sound server, or log in again"
+            ) from None
+        finally:
+            end_recorder(recorder)
+    found: dict[str, Any] = json.loads(answer or b'{"refused": {"text": "it crashed"}}')
+    if "refused" in found:
+        raise refusal(what, found["refused"])
+    return found
 
 
-def _has_open_stream() -> bool:
-    kind = load_sounddevice()._StreamBase
-    # PortAudio does not tell. The list holds dying proxies too, whose type may not be asked.
-    streams = [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]
-    return any(not stream.closed for stream in streams)
+def refusal(what: str, reasons: dict[str, Any]) -> DeviceError:
+    """Turn a recorder's reasons into an error with the remedy.
+
+    Parameters
+    ----------
+    what : str
+        The device that the message names.
+    reasons : dict
+        As :mod:`rt_ser.audio.recorder` gives them.
+    """
+    if missing := _MISSING.get(reasons.get("missing", "")):
+        return DeviceError(missing)
+    reason = _REASONS.get(reasons.get("code", 0)) or reasons.get("text", "")
+    return DeviceError(f"cannot use {what}: {reason}; {SEE}")

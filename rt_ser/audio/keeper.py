@@ -7,7 +7,6 @@ never held up: to a reader a broken microphone is one that gives nothing for a r
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import Final
 
 from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice, choose, find, find_again, list_inputs
-from rt_ser.audio.driver import refresh
 from rt_ser.audio.soundserver import recorded_numbers, source_names
 from rt_ser.errors import DeviceError
 
@@ -40,11 +38,6 @@ FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 1.0
 CLOSE_S: Final = 0.6
 """How long ``close`` waits for a driver that is at work."""
-
-FROZEN: Final = (
-    "this program has another PortAudio stream open, which keeps the list of devices as it was: "
-    "a microphone that has been plugged in since is found once that stream is closed"
-)
 
 _LOG = logging.getLogger(__name__)
 
@@ -161,7 +154,7 @@ class Keeper:
         is followed.
         """
         ours = self.device.server_source
-        numbers = recorded_numbers(os.getpid()) if ours else set()
+        numbers = recorded_numbers(self.capture.process) if ours else set()
         if not numbers or self._source_number in numbers:
             return ""
         names = source_names()
@@ -185,7 +178,6 @@ class Keeper:
     def _open_again(self) -> Capture | None:
         """Try until audio comes; None when it is to end."""
         pause_s = FIRST_PAUSE_S
-        self._has_said_frozen = False
         while not self._closing.wait(pause_s):
             try:
                 return self._attempt()
@@ -196,9 +188,6 @@ class Keeper:
 
     def _attempt(self) -> Capture:
         """Open the same microphone, by its name, and wait for its first block."""
-        if not refresh() and not self._has_said_frozen:
-            self._has_said_frozen = True
-            _LOG.warning("%s", FROZEN)
         capture = self._make_capture(self._find())
         try:
             capture.start()

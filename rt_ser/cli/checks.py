@@ -55,10 +55,9 @@ def python() -> Check:
 
 def portaudio() -> Check:
     """Load PortAudio."""
-    from rt_ser.audio.devices import load_sounddevice
+    from rt_ser.audio.driver import inventory
 
-    _, text = load_sounddevice().get_portaudio_version()
-    return Check(name="PortAudio", verdict=OK, found=text.split(",")[0])
+    return Check(name="PortAudio", verdict=OK, found=inventory()["release"].split(",")[0])
 
 
 def permission() -> Check:
