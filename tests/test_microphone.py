@@ -12,6 +12,7 @@ import pytest
 from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.microphone import Doorbell, MicrophoneSource
+from rt_ser.audio.recorder import AUDIO, AUDIO_AFTER_OVERFLOW, Record
 from rt_ser.audio.source import ClosedSource
 from rt_ser.errors import DeviceError
 from rt_ser.types import F32, I16, RATE_HZ, AudioChunk
@@ -191,10 +192,9 @@ def deliver(
 ) -> None:
     """Hand a capture the block that PortAudio would, ``number`` blocks into the stream."""
     adc_s = 50.0 + (number * BLOCK + late_frames) / DEVICE.rate_hz
-    capture.take(
-        some.noise(BLOCK, 2, seed=number).tobytes(), came_s=time.monotonic(), adc_s=adc_s,
-        current_s=adc_s + 0.03, has_overflown=overflow,
-    )  # fmt: skip
+    kind = AUDIO_AFTER_OVERFLOW if overflow else AUDIO
+    content = some.noise(BLOCK, 2, seed=number).tobytes()
+    capture.take(Record(kind, content, 0, time.monotonic(), adc_s, adc_s + 0.03))
 
 
 def test_an_overflow_is_a_loss_of_what_the_converters_clock_jumped() -> None:
@@ -215,6 +215,15 @@ def test_an_overflow_without_a_sensible_clock_still_is_a_loss(jump: int, lost: i
     assert capture.ring.read(BLOCK).lost == lost
 
 
+def test_what_the_recorder_had_no_room_for_is_a_loss() -> None:
+    capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
+    deliver(capture, 0)
+    content = some.noise(BLOCK, 2).tobytes()
+    capture.take(Record(AUDIO, content, 777, time.monotonic(), 50.03, 50.06))
+    assert capture.ring.read(BLOCK).lost == 0
+    assert capture.ring.read(BLOCK).lost == 777
+
+
 def test_the_moment_of_capture_allows_for_the_drivers_lag() -> None:
     """PortAudio says that the block's first frame is 30 ms old: its last one is 20 ms old."""
     capture = Capture(DEVICE, block_ms=10, ring_s=1.0)
@@ -230,7 +239,7 @@ def test_a_clock_of_another_kind_is_believed_in_its_growth_only() -> None:
     for number, lag_s in enumerate((500.0, 500.0, 501.25)):
         before_s = time.monotonic()
         block = some.noise(BLOCK, 2).tobytes()
-        capture.take(block, came_s=time.monotonic(), adc_s=50.0, current_s=50.0 + lag_s)
+        capture.take(Record(AUDIO, block, 0, time.monotonic(), 50.0, 50.0 + lag_s))
         assert capture.callbacks == number + 1
     assert capture.lag_s == capture.max_lag_s == pytest.approx(1.25)
     after_s = time.monotonic()
@@ -242,7 +251,7 @@ def test_the_lag_behind_a_sound_server_is_followed() -> None:
     deliver(capture, 0)
     assert capture.lag_s == pytest.approx(0.03)
     block = some.noise(BLOCK, 2).tobytes()
-    capture.take(block, came_s=time.monotonic(), adc_s=50.0, current_s=50.7)
+    capture.take(Record(AUDIO, block, 0, time.monotonic(), 50.0, 50.7))
     assert capture.max_lag_s == pytest.approx(0.7)
 
 

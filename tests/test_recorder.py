@@ -1,24 +1,32 @@
-"""What a recorder writes, and what it does where nobody reads."""
+"""What a recorder writes, what is read of it, and what it does where nobody reads."""
 
 from __future__ import annotations
 
 import io
 from types import SimpleNamespace
 
-from rt_ser.audio.recorder import AUDIO, AUDIO_AFTER_OVERFLOW, HEADER, Recorder
+import pytest
+
+from rt_ser.audio.recorder import (
+    AUDIO,
+    AUDIO_AFTER_OVERFLOW,
+    HEADER,
+    LONGEST_REFUSAL,
+    Recorder,
+    records,
+)
 
 TIMING = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.5)
 
 
-def records(pipe: io.BytesIO) -> list[tuple[int, bytes, int]]:
-    """Part what was written into kind, content and frames lost."""
+def told(pipe: io.BytesIO) -> list[tuple[int, bytes, int]]:
+    """Read what was written: kind, content and frames lost."""
     pipe.seek(0)
     found = []
-    while head := pipe.read(HEADER.size):
-        kind, size, lost, came_s, adc_s, current_s = HEADER.unpack(head)
-        found.append((kind, pipe.read(size), lost))
-        assert came_s > 0.0
-        assert (adc_s, current_s) == (50.0, 50.5)
+    for record in records(pipe, 8):
+        found.append((record.kind, bytes(record.content), record.lost))
+        assert record.came_s > 0.0
+        assert (record.adc_s, record.current_s) == (50.0, 50.5)
     return found
 
 
@@ -31,7 +39,7 @@ def test_blocks_are_copied_when_they_come() -> None:
     recorder.take(block, 2, TIMING, SimpleNamespace(input_overflow=True))
     recorder.finish()
     recorder.run()
-    assert records(pipe) == [(AUDIO, b"abcdefgh", 0), (AUDIO_AFTER_OVERFLOW, b"ABCDEFGH", 0)]
+    assert told(pipe) == [(AUDIO, b"abcdefgh", 0), (AUDIO_AFTER_OVERFLOW, b"ABCDEFGH", 0)]
 
 
 def test_what_there_is_no_room_for_is_counted() -> None:
@@ -43,4 +51,17 @@ def test_what_there_is_no_room_for_is_counted() -> None:
     recorder.take(b"87654321", 2, TIMING, None)
     recorder.finish()
     recorder.run()
-    assert records(pipe) == [(AUDIO, b"12345678", 0), (AUDIO, b"87654321", 6)]
+    assert told(pipe) == [(AUDIO, b"12345678", 0), (AUDIO, b"87654321", 6)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"half a header",
+        HEADER.pack(AUDIO, 8, 0, 1.0, 50.0, 50.5) + b"half",
+        HEADER.pack(AUDIO, LONGEST_REFUSAL + 1, 0, 1.0, 50.0, 50.5) + bytes(2 * LONGEST_REFUSAL),
+    ],
+)
+def test_what_no_recorder_would_write_ends_it(written: bytes) -> None:
+    assert told(io.BytesIO(written)) == []

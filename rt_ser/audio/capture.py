@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.driver import end_recorder, refusal, start_recorder
-from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, HEADER, OPENED, REFUSED
+from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, OPENED, REFUSED, Record, records
 from rt_ser.audio.ring import RingBuffer
 from rt_ser.errors import DeviceError
 
@@ -61,6 +61,7 @@ class Capture:
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
+        self._frame_bytes = 4 * device.channels
         self._recorder: subprocess.Popen[bytes] | None = None
         self._has_answered = threading.Event()
         self._refusal: DeviceError | None = None
@@ -98,29 +99,17 @@ class Capture:
 
     def _receive(self, pipe: IO[bytes]) -> None:
         """Take records until there are no more, in a thread of its own."""
-        head = bytearray(HEADER.size)
-        content = memoryview(bytearray(4 * self.block * self.device.channels))
+        what = f"input device {self.device.label!r}"
         with pipe:
-            while pipe.readinto(head) == len(head):  # type: ignore[attr-defined]
-                kind, size, lost, came_s, adc_s, current_s = HEADER.unpack(head)
-                if kind == REFUSED:
-                    self._refusal = refusal(
-                        f"input device {self.device.label!r}", json.loads(pipe.read(size))
-                    )
-                    break
-                if size > len(content) or pipe.readinto(content[:size]) != size:  # type: ignore[attr-defined]
-                    break
-                if kind == OPENED:
+            for record in records(pipe, self.block * self._frame_bytes):
+                if record.kind == REFUSED:
+                    self._refusal = refusal(what, json.loads(bytes(record.content)))
+                elif record.kind == OPENED:
                     self._has_answered.set()
                 else:
-                    self.take(
-                        content[:size], lost=lost, came_s=came_s, adc_s=adc_s,
-                        current_s=current_s, has_overflown=kind == AUDIO_AFTER_OVERFLOW,
-                    )  # fmt: skip
-        if not self._has_answered.is_set() and self._refusal is None:
-            self._refusal = refusal(
-                f"input device {self.device.label!r}", {"text": "the recorder crashed"}
-            )
+                    self.take(record)
+        if self._refusal is None and not self._has_answered.is_set():
+            self._refusal = refusal(what, {"text": "its recorder crashed"})
         self.has_finished = True
         self._has_answered.set()
 
@@ -137,49 +126,26 @@ class Capture:
         overdue_s = monotonic() - self._came_s - self.block / self._rate_hz
         return max(LATE_S - overdue_s, min(max(LOOK_AGAIN_S, overdue_s / 4), LOOK_SELDOM_S))
 
-    def take(
-        self,
-        block: bytes | memoryview,
-        *,
-        came_s: float,
-        adc_s: float,
-        current_s: float,
-        has_overflown: bool = False,
-        lost: int = 0,
-    ) -> None:
-        """Take a block of float32 frames into the ring, as the recorder had it.
-
-        Parameters
-        ----------
-        block : bytes-like
-            Interleaved frames.
-        came_s : float
-            Monotonic seconds at which it came.
-        adc_s, current_s : float
-            The converter's clock at its first frame, and when it came.
-        has_overflown : bool
-            Whether the driver says that frames are missing before it.
-        lost : int
-            Frames before it that the recorder had no room for.
-        """
+    def take(self, record: Record) -> None:
+        """Take a block of float32 frames into the ring."""
         ring, rate_hz = self.ring, self._rate_hz
-        frames = len(block) // (4 * self.device.channels)
-        if lost:
-            ring.lose(lost)
-        if has_overflown:
+        frames = len(record.content) // self._frame_bytes
+        if record.lost:
+            ring.lose(record.lost)
+        if record.kind == AUDIO_AFTER_OVERFLOW:
             self.overflows += 1
-            ring.lose(self._frames_jumped(adc_s))
-        ring.write(block, frames)
+            ring.lose(self._frames_jumped(record.adc_s))
+        ring.write(record.content, frames)
         length_s = frames / rate_hz
-        self._next_adc_s = adc_s + length_s
-        lag_s = current_s - adc_s
+        self._next_adc_s = record.adc_s + length_s
+        lag_s = record.current_s - record.adc_s
         if self._clock_offset_s is None:
             self._clock_offset_s = 0.0 if 0.0 <= lag_s < BELIEVED_LAG_S else lag_s
         self.lag_s = lag_s = lag_s - self._clock_offset_s
         self.max_lag_s = max(self.max_lag_s, lag_s)
         # PortAudio tells the age of the block's oldest frame
-        newest_s = came_s - max(0.0, lag_s - length_s)
-        self._came_s = came_s
+        newest_s = record.came_s - max(0.0, lag_s - length_s)
+        self._came_s = record.came_s
         self._origin_s = newest_s - (ring.written + ring.dropped) / rate_hz
         self.callbacks += 1
 

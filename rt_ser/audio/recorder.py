@@ -11,7 +11,7 @@ process can be ended in whatever it hangs, lists anew each time, and is kept wai
 nobody. This file imports nothing of the package, so that it starts fast and stays small.
 
 ``record`` writes records to standard output until the stream finishes or nobody reads:
-a :data:`HEADER` and as many bytes as it says, the first one ``OPENED`` or ``REFUSED``.
+a :data:`HEADER` and as many bytes as it says; the first one is ``OPENED`` or ``REFUSED``.
 ``list`` writes JSON.
 """
 
@@ -22,16 +22,22 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 HEADER: Final = struct.Struct("=IIQddd")
-"""Kind, bytes that follow, frames lost before them, and three moments in seconds: when
-the block came (monotonic), its first frame's on the converter's clock, that clock's then."""
+"""A record's kind, the bytes that follow, and its other fields."""
 
 OPENED, REFUSED, AUDIO, AUDIO_AFTER_OVERFLOW = range(4)
 """Kinds of record. Of a refusal the reasons follow as JSON, of audio the frames."""
+
+LONGEST_REFUSAL: Final = 4096
+"""Bytes of reasons that are read at most."""
 
 ORPHAN_S: Final = 1.0
 """How often a recorder to which no audio comes looks whether anybody is left to read."""
@@ -43,21 +49,52 @@ decides what they mean, and a recorder ends with it."""
 _GONE: Final = -9996  # paInvalidDevice
 
 
+class Record(NamedTuple):
+    """What a recorder tells at once.
+
+    ``lost`` frames are missing before it. ``came_s`` is when its block came (monotonic
+    seconds), ``adc_s`` the converter's clock at its first frame, ``current_s`` that clock
+    when it came.
+    """
+
+    kind: int
+    content: bytes | memoryview = b""
+    lost: int = 0
+    came_s: float = 0.0
+    adc_s: float = 0.0
+    current_s: float = 0.0
+
+
+def records(pipe: IO[bytes], block_bytes: int) -> Iterator[Record]:
+    """Yield what a recorder tells until it ends, or says what none would say.
+
+    A record's content is overwritten by the next one's.
+    """
+    reader = cast("BufferedReader", pipe)
+    head = bytearray(HEADER.size)
+    content = memoryview(bytearray(max(block_bytes, LONGEST_REFUSAL)))
+    while reader.readinto(head) == len(head):
+        kind, size, *others = HEADER.unpack(head)
+        if size > len(content) or reader.readinto(content[:size]) != size:
+            return
+        yield Record(kind, content[:size], *others)
+
+
 class Recorder:
     """Takes blocks from PortAudio and writes them to a pipe from another thread.
 
     Parameters
     ----------
-    pipe : BinaryIO
+    pipe : binary file
         Where records go.
     most_blocks : int
         Blocks that may wait for a reader; further ones are lost and counted.
     """
 
-    def __init__(self, pipe: BinaryIO, most_blocks: int) -> None:
+    def __init__(self, pipe: IO[bytes], most_blocks: int) -> None:
         self._pipe = pipe
         self._most_blocks = most_blocks
-        self._waiting: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Record | None] = SimpleQueue()
         self._lost = 0
 
     def take(self, block: Any, frames: int, timing: Any, status: Any) -> None:
@@ -67,16 +104,17 @@ class Recorder:
             return
         kind = AUDIO_AFTER_OVERFLOW if status and status.input_overflow else AUDIO
         moments = monotonic(), timing.inputBufferAdcTime, timing.currentTime
-        self._waiting.put((kind, bytes(block), self._lost, *moments))
+        self._waiting.put(Record(kind, bytes(block), self._lost, *moments))
         self._lost = 0
 
     def finish(self) -> None:
         """Let :meth:`run` end after what is waiting: the stream has finished."""
         self._waiting.put(None)
 
-    def tell(self, kind: int, content: bytes = b"", lost: int = 0, *moments: float) -> None:
-        """Write one record."""
-        self._pipe.write(HEADER.pack(kind, len(content), lost, *(moments or (0.0, 0.0, 0.0))))
+    def tell(self, record: Record) -> None:
+        """Write a record."""
+        kind, content, *others = record
+        self._pipe.write(HEADER.pack(kind, len(content), *others))
         self._pipe.write(content)
         self._pipe.flush()
 
@@ -90,7 +128,7 @@ class Recorder:
                 continue
             if record is None:
                 return
-            self.tell(*record)
+            self.tell(record)
 
 
 def record(
@@ -112,9 +150,9 @@ def record(
         )
         stream.start()
     except Exception as error:
-        recorder.tell(REFUSED, json.dumps(_reasons(error)).encode())
+        recorder.tell(Record(REFUSED, json.dumps(_reasons(error)).encode()))
         return
-    recorder.tell(OPENED)
+    recorder.tell(Record(OPENED))
     recorder.run()
 
 
