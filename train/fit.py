@@ -33,6 +33,7 @@ from train.examples import (
 )
 from train.net import Network
 from train.plan import multiply_accumulates, plan
+from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.splits import load_split
@@ -102,8 +103,8 @@ def fit(
 ) -> Network:
     """Train on a split's training side (all clips if ``None``) and save below ``run``.
 
-    Writes ``run.yaml``, ``log.csv``, ``checkpoint.pt`` (resumed from if it is there)
-    and ``weights.pt`` with the averaged weights.
+    Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (resumed from if it is
+    there) and ``weights.pt`` with the averaged weights.
     """
     run.mkdir(parents=True, exist_ok=True)
     clips = list(prepared.clips)
@@ -126,6 +127,8 @@ def fit(
     (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
     _loop(trainer, augmenter, dev, seed, run, number)
     torch.save(trainer.average.state_dict(), run / "weights.pt")
+    with (run / "log.csv").open(encoding="utf-8") as log:
+        save(training_plot(list(csv.DictReader(log))), run / "log.png")
     network: Network = trainer.average
     return network
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,25 @@ def speaker_plot(cards: dict[str, Any]) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), xlabel="UAR, %")
     title_of(axes, "Spread over people", "a dot a speaker; bar: all of them")
+    return figure
+
+
+def training_plot(rows: Sequence[dict[str, str]]) -> Figure:
+    """Draw a run's log: its loss, and its UAR on speakers kept for calibration, by epoch."""
+    figure, axes = canvas(5.2, 3.6)
+    line(axes, 0, [int(row["epoch"]) for row in rows], [float(row["loss"]) for row in rows], "loss")
+    looked = [row for row in rows if row["dev_uar"]]
+    if looked:
+        right = axes.twinx()
+        right.spines[["top", "left"]].set_visible(False)
+        right.set(ylim=(0, 100), ylabel="UAR of the speakers kept aside, %")
+        right.yaxis.label.set_color(MUTED)
+        epochs = [int(row["epoch"]) for row in looked]
+        line(right, 1, epochs, [100 * float(row["dev_uar"]) for row in looked], "UAR")
+        legend(right, "upper right")
+    axes.set(xlabel="epoch", ylabel="loss")
+    legend(axes, "lower left")
+    title_of(axes, "Training", "the running average of weights is what is looked at")
     return figure
 
 

@@ -115,6 +115,7 @@ def test_the_loss_falls_and_is_written_down(run: Path) -> None:
     assert losses[-1] < losses[0]
     assert 0.0 <= float(log[-1]["dev_uar"]) <= 1.0
     assert {row["dev_uar"] for row in log[:-1]} == {""}
+    assert (run / "log.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_says_what_it_was(run: Path) -> None:
