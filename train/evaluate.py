@@ -177,11 +177,11 @@ def record(figures: dict[str, Any], model: Path) -> None:
     command = f"python -m train evaluate --model {model.name} --split {figures['split']}"
     told: dict[str, Any] = {"command": command}
     for corpus, card in figures["corpora"].items():
-        low, high = card["uar_interval"]
+        interval = zip(("uar_low", "uar_high"), card["uar_interval"], strict=True)
         told[corpus] = {
             "uar": round(card["uar"], 4),
-            "uar_low": round(low, 4),
-            "uar_high": round(high, 4),
+            # one speaker alone has no interval
+            **{name: round(end, 4) for name, end in interval if end is not None},
             "accuracy": round(card["accuracy"], 4),
             "macro_f1": round(card["macro_f1"], 4),
             "classes": len(card["classes"]),

@@ -23,6 +23,7 @@ from train.evaluate import (
     clips_under_test,
     evaluation,
     hear,
+    record,
     split_named,
     training_of,
     write_clips,
@@ -239,6 +240,23 @@ def test_an_evaluation_names_its_model_and_split(figures: dict[str, Any]) -> Non
     assert figures["split"] == "first:1"
     assert set(figures["corpora"]) == {"cremad"}
     assert figures["corpora"]["cremad"]["classes"] == list(CREMAD)
+
+
+@pytest.mark.parametrize("interval", [(0.5, 0.7), (None, None)])
+def test_the_manifest_takes_the_headline_figures(
+    figures: dict[str, Any], tmp_path: Path, interval: tuple[float | None, float | None]
+) -> None:
+    """One speaker alone, as of SAVEE in a fold, has no interval."""
+    figures["corpora"]["cremad"]["uar_interval"] = interval
+    manifest = tmp_path / "tiny.yaml"
+    manifest.write_text("name: tiny\nmetrics:\n  first:1:\n    int8_loss: 0.25\n")
+    record(figures, tmp_path / "tiny.tflite")
+    metrics = yaml.safe_load(manifest.read_text())["metrics"]["first:1"]
+    assert metrics["int8_loss"] == 0.25
+    assert metrics["command"] == "python -m train evaluate --model tiny.tflite --split first:1"
+    told = {name: metrics["cremad"][name] for name in ("uar_low", "uar_high") if all(interval)}
+    assert tuple(told.values()) == (interval if all(interval) else ())
+    assert ("uar_low" in metrics["cremad"]) == all(interval)
 
 
 def test_the_tables_show_the_figures(figures: dict[str, Any]) -> None:
