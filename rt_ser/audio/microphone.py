@@ -217,7 +217,7 @@ class MicrophoneSource(SourceBase):
         if newest is not self._capture and not self._capture.ring.available:
             self._go_on_with(newest)
         capture = self._capture
-        # Taken once: in a flood the next callback makes everything before it older.
+        # Taken once: in a flood the next block makes everything before it older.
         origin_s = capture.captured_at(0)
         self._skip_what_is_old(capture, origin_s)
         block = capture.ring.read(capture.block)

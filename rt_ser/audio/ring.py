@@ -1,4 +1,4 @@
-"""A ring of audio frames between the capture callback and the reader.
+"""A ring of audio frames between the thread that captures and the one that reads.
 
 One thread writes, one thread reads, nobody waits and nothing is locked: each index
 has a single writer, only ever grows, and is stored after the data that it vouches
@@ -59,10 +59,10 @@ class RingBuffer:
             sizes = f"capacity={capacity}, channels={channels}, max_marks={max_marks}"
             raise ValueError(f"{sizes}: each must be at least 1")
         self._capacity = capacity
-        # Filled, not np.zeros: that leaves it to the first write, in the callback, to have the
-        # system provide the memory.
+        # Filled, not np.zeros: that leaves it to the first write to have the system provide
+        # the memory.
         self._data: F32 = np.full((capacity, channels), 0.0, dtype=np.float32)
-        # Written through as bytes: an array's assignment costs the callback twice as much.
+        # Written through as bytes: an array's assignment takes twice as long.
         self._bytes = self._data.data.cast("B")
         self._frame_bytes = SAMPLE_BYTES * channels
         self._marks: NDArray[np.int64] = np.zeros((max_marks, 2), dtype=np.int64)

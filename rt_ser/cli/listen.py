@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Sequence
 
 from rt_ser.cli.common import Parser, add_settings, command_parser, load_settings, positive
@@ -55,10 +54,5 @@ def run(arguments: Sequence[str]) -> int:
 
     source = microphone(settings.audio, seconds=options.seconds)
     with Session(options, settings, live=True) as session:
-        # What is loaded by now stays: collections that halt the callback pass it over.
-        gc.freeze()
-        try:
-            session.play(source)
-        finally:
-            gc.unfreeze()
+        session.play(source)
     return 0
