@@ -49,7 +49,7 @@ def measure(seconds: float, *, block_ms: int = 30) -> TimedRecorder:
     block = device.rate_hz * block_ms // 1000
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         assert reader.stdin is not None
-        recorder = TimedRecorder(reader.stdin, 300)
+        recorder = TimedRecorder(reader.stdin, 300, block_ms / 1000)
         threading.Timer(seconds, recorder.finish).start()
         record(recorder, device.index, device.name, device.rate_hz, device.channels, block)
     return recorder

@@ -33,7 +33,7 @@ def told(pipe: io.BytesIO) -> list[tuple[int, bytes, int]]:
 def test_blocks_are_copied_when_they_come() -> None:
     """A driver reuses its buffer."""
     pipe, block = io.BytesIO(), bytearray(b"abcdefgh")
-    recorder = Recorder(pipe, 10)
+    recorder = Recorder(pipe, 10, 0.03)
     recorder.take(block, 2, TIMING, None)
     block[:] = b"ABCDEFGH"
     recorder.take(block, 2, TIMING, SimpleNamespace(input_overflow=True))
@@ -44,10 +44,10 @@ def test_blocks_are_copied_when_they_come() -> None:
 
 def test_what_there_is_no_room_for_is_counted() -> None:
     pipe = io.BytesIO()
-    recorder = Recorder(pipe, 2)
+    recorder = Recorder(pipe, 2, 0.03)
     for _ in range(5):
         recorder.take(b"12345678", 2, TIMING, None)
-    recorder._waiting.get()
+    recorder._waiting.popleft()
     recorder.take(b"87654321", 2, TIMING, None)
     recorder.finish()
     recorder.run()

@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.driver import end_recorder, refusal, start_recorder
-from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, OPENED, REFUSED, Record, records
+from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, OPENED, REFUSED, Record, pause_s, records
 from rt_ser.audio.ring import RingBuffer
 from rt_ser.errors import DeviceError
 
@@ -20,13 +20,6 @@ OPEN_S: Final = 5.0
 BELIEVED_LAG_S: Final = 1.0
 """A converter's clock that starts further off than this is no clock of ours: only the
 growth of its distance counts."""
-
-LATE_S: Final = 0.001
-"""How long after a block is due one looks for it: sooner would often be too soon."""
-
-LOOK_AGAIN_S: Final = 0.003
-LOOK_SELDOM_S: Final = 0.03
-"""The shortest and the longest pause between two looks for a block that is overdue."""
 
 
 class Capture:
@@ -118,13 +111,8 @@ class Capture:
         return self._origin_s + position / self._rate_hz
 
     def pause_s(self) -> float:
-        """Return for how many seconds there will be no further block.
-
-        The reader looks when one is due; it is not woken, so that the thread that fills the
-        ring has the pipe emptied soonest.
-        """
-        overdue_s = monotonic() - self._came_s - self.block / self._rate_hz
-        return max(LATE_S - overdue_s, min(max(LOOK_AGAIN_S, overdue_s / 4), LOOK_SELDOM_S))
+        """Return for how many seconds there will be no further block."""
+        return pause_s(self._came_s, self.block / self._rate_hz)
 
     def take(self, record: Record) -> None:
         """Take a block of float32 frames into the ring."""

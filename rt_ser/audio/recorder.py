@@ -22,9 +22,9 @@ import os
 import signal
 import struct
 import sys
+from collections import deque
 from collections.abc import Iterator
-from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ OPENED, REFUSED, AUDIO, AUDIO_AFTER_OVERFLOW = range(4)
 LONGEST_REFUSAL: Final = 4096
 """Bytes of reasons that are read at most."""
 
-ORPHAN_S: Final = 1.0
-"""How often a recorder to which no audio comes looks whether anybody is left to read."""
+LATE_S: Final = 0.001
+"""How long after a block is due one looks for it: sooner would often be too soon."""
+
+LOOK_AGAIN_S: Final = 0.003
+LOOK_SELDOM_S: Final = 0.03
+"""The shortest and the longest pause between two looks for a block that is overdue."""
 
 MEANT_FOR_OTHERS: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """Signals that reach every process of a terminal or a service: the program that listens
@@ -80,6 +84,23 @@ def records(pipe: IO[bytes], block_bytes: int) -> Iterator[Record]:
         yield Record(kind, content[:size], *others)
 
 
+def pause_s(came_s: float, block_s: float) -> float:
+    """Return for how many seconds there will be no further block.
+
+    Whoever waits for one looks when it is due. The callback wakes nobody: that took as
+    long as all the rest of it, and had the two contend for the interpreter.
+
+    Parameters
+    ----------
+    came_s : float
+        When the last one came, in monotonic seconds.
+    block_s : float
+        How many seconds a block holds.
+    """
+    overdue_s = monotonic() - came_s - block_s
+    return max(LATE_S - overdue_s, min(max(LOOK_AGAIN_S, overdue_s / 4), LOOK_SELDOM_S))
+
+
 class Recorder:
     """Takes blocks from PortAudio and writes them to a pipe from another thread.
 
@@ -89,27 +110,30 @@ class Recorder:
         Where records go.
     most_blocks : int
         Blocks that may wait for a reader; further ones are lost and counted.
+    block_s : float
+        How many seconds a block holds.
     """
 
-    def __init__(self, pipe: IO[bytes], most_blocks: int) -> None:
+    def __init__(self, pipe: IO[bytes], most_blocks: int, block_s: float) -> None:
         self._pipe = pipe
         self._most_blocks = most_blocks
-        self._waiting: SimpleQueue[Record | None] = SimpleQueue()
+        self._block_s = block_s
+        self._waiting: deque[tuple[Any, ...] | None] = deque()
         self._lost = 0
 
     def take(self, block: Any, frames: int, timing: Any, status: Any) -> None:
         """Take a block from PortAudio, in its own thread: copy and count, nothing else."""
-        if self._waiting.qsize() >= self._most_blocks:
+        if len(self._waiting) >= self._most_blocks:
             self._lost += frames
             return
         kind = AUDIO_AFTER_OVERFLOW if status and status.input_overflow else AUDIO
+        lost, self._lost = self._lost, 0
         moments = monotonic(), timing.inputBufferAdcTime, timing.currentTime
-        self._waiting.put(Record(kind, bytes(block), self._lost, *moments))
-        self._lost = 0
+        self._waiting.append((kind, bytes(block), lost, *moments))  # a Record takes longer
 
     def finish(self) -> None:
         """Let :meth:`run` end after what is waiting: the stream has finished."""
-        self._waiting.put(None)
+        self._waiting.append(None)
 
     def tell(self, record: Record) -> None:
         """Write a record."""
@@ -120,14 +144,16 @@ class Recorder:
 
     def run(self) -> None:
         """Write what comes until the stream finishes or nobody reads any more."""
-        parent = os.getppid()
+        parent, came_s = os.getppid(), monotonic()
         while os.getppid() == parent:
-            try:
-                record = self._waiting.get(timeout=ORPHAN_S)
-            except Empty:
+            if not self._waiting:
+                sleep(pause_s(came_s, self._block_s))
                 continue
-            if record is None:
+            waiting = self._waiting.popleft()
+            if waiting is None:
                 return
+            record = Record(*waiting)
+            came_s = record.came_s
             self.tell(record)
 
 
@@ -213,7 +239,7 @@ def main() -> None:
         else:
             index, name, rate_hz, channels, block, most_blocks = sys.argv[2:]
             layout = int(index), name, int(rate_hz), int(channels), int(block)
-            record(Recorder(pipe, int(most_blocks)), *layout)
+            record(Recorder(pipe, int(most_blocks), int(block) / int(rate_hz)), *layout)
     except BrokenPipeError:
         pass
     # At once: PortAudio's own way out waits for its threads, which may hang.
