@@ -11,7 +11,7 @@ from typing import IO, Final
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.driver import end_recorder, refusal, start_recorder
 from rt_ser.audio.recorder import AUDIO_AFTER_OVERFLOW, OPENED, REFUSED, Record, pause_s, records
-from rt_ser.audio.ring import RingBuffer
+from rt_ser.audio.ring import SAMPLE_BYTES, RingBuffer
 from rt_ser.errors import DeviceError
 
 OPEN_S: Final = 5.0
@@ -54,7 +54,7 @@ class Capture:
         self._next_adc_s = 0.0
         self._clock_offset_s: float | None = None
         self._rate_hz = device.rate_hz
-        self._frame_bytes = 4 * device.channels
+        self._frame_bytes = SAMPLE_BYTES * device.channels
         self._recorder: subprocess.Popen[bytes] | None = None
         self._has_answered = threading.Event()
         self._refusal: DeviceError | None = None

@@ -86,15 +86,18 @@ def inventory() -> dict[str, Any]:
         PortAudio is missing or does not work.
     """
     what = "the audio system"
-    with start_recorder("list") as recorder:
-        try:
-            answer, _ = recorder.communicate(timeout=LIST_S)
-        except subprocess.TimeoutExpired:
-            raise DeviceError(
-                f"{what} does not answer: restart the sound server, or log in again"
-            ) from None
-        finally:
-            end_recorder(recorder)
+    recorder = start_recorder("list")
+    try:
+        answer, _ = recorder.communicate(timeout=LIST_S)
+    except subprocess.TimeoutExpired:
+        raise DeviceError(
+            f"{what} does not answer: restart the sound server, or log in again"
+        ) from None
+    finally:
+        # not by leaving a context: that would wait for ever for one that the kernel holds
+        end_recorder(recorder)
+        if recorder.stdout is not None:
+            recorder.stdout.close()
     found: dict[str, Any] = json.loads(answer or b'{"refused": {"text": "it crashed"}}')
     if "refused" in found:
         raise refusal(what, found["refused"])
