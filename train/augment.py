@@ -27,7 +27,7 @@ class Batch:
     ``inputs`` (n, frames, mels, 1); ``targets`` and ``masks`` (n, 2, CLASSES) hold those
     of an example and of the one mixed into it, ``blend`` (n,) the first one's share;
     ``speech`` (n,) is how much of the input is speech; ``labelled`` (n,) is 1 where the
-    targets mean anything.
+    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1.
     """
 
     inputs: F32
@@ -36,6 +36,8 @@ class Batch:
     blend: F32
     speech: F32
     labelled: F32
+    places: F32
+    placed: F32
 
 
 def gather(examples: Examples, chosen: I64, start: I64, length: I64, rate: F32, frames: int) -> F32:
@@ -261,6 +263,10 @@ class Augmenter:
         blend: F32 = np.where(mixed, larger, 1.0).astype(np.float32)
         share = blend[:, None, None]
         one = np.float32(1.0)
+        places = self._labelled.places[chosen]
+        second = np.where(mixed[:, None], places[other], places)
+        places = places * blend[:, None] + second * (one - blend[:, None])
+        known = np.isfinite(places).all(axis=1)
         targets = self._labelled.targets[chosen]
         masks = self._labelled.masks[chosen]
         return Batch(
@@ -270,6 +276,8 @@ class Augmenter:
             blend=blend,
             speech=speech,
             labelled=speech,
+            places=np.nan_to_num(places),
+            placed=speech * known,
         )
 
 
@@ -284,6 +292,4 @@ def windows_of(examples: Examples, features: Recipe, chosen: I64, start: I64, le
 def plain_windows(examples: Examples, features: Recipe) -> F32:
     """Return each example's newest full window without augmentation, as model inputs."""
     length = np.minimum(examples.count, features.window_frames)
-    return windows_of(
-        examples, features, np.arange(len(examples)), examples.count - length, length
-    )
+    return windows_of(examples, features, np.arange(len(examples)), examples.count - length, length)

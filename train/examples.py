@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,8 @@ class Examples:
     ``rows`` has shape (all rows, mels), float16. ``first`` and ``count`` give each
     example's rows; ``targets`` its class distribution, ``masks`` the classes its corpus
     has, both shape (n, CLASSES); ``is_speech`` is False for noise, whose targets are all
-    zero. ``weights`` sum to 1.
+    zero. ``weights`` sum to 1. ``places`` (n, any) are what is to be imitated, see
+    :mod:`train.teach`, not finite where nothing is.
     """
 
     rows: NDArray[np.float16]
@@ -41,11 +42,27 @@ class Examples:
     is_speech: NDArray[np.bool_]
     weights: NDArray[np.float64]
     clip: NDArray[np.int64]
+    places: F32
 
     def __len__(self) -> int:
         """Count the examples."""
         return len(self.first)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lessons:
+    """What a teacher says of clips, by their keys: see :mod:`train.teach.lessons`.
+
+    ``places`` have shape (count,), ``opinions`` (CLASSES,) and sum to 1. A clip may have
+    one and not the other.
+    """
+
+    count: int
+    places: Mapping[str, F32]
+    opinions: Mapping[str, F32]
+
+
+UNTAUGHT = Lessons(count=0, places={}, opinions={})
 
 READ_ALOUD = {"neutral": 0.7, "calm": 0.1, "happy": 0.1, "sad": 0.1}
 """What a passage read aloud most likely sounds like: no corpus says, but hardly anger or fear."""
@@ -73,8 +90,11 @@ def dev_speakers(clips: Sequence[Clip], count: int, seed: int = 0) -> frozenset[
     return frozenset(str(name) for part in chosen for name in part)
 
 
-def soft_target(clip: Clip, recipe: TrainRecipe) -> F32:
-    """Return a clip's class distribution: its label, smoothed, blended with the crowd's votes."""
+def soft_target(clip: Clip, recipe: TrainRecipe, taught: Lessons = UNTAUGHT) -> F32:
+    """Return a clip's class distribution: its label, smoothed, and what a crowd and teacher hear.
+
+    The crowd's votes are blended with the label, and the teacher's opinion with both.
+    """
     mask = class_mask(clip.corpus)
     target = np.zeros(CLASSES, np.float32)
     target[clip.target] = 1.0
@@ -82,7 +102,11 @@ def soft_target(clip: Clip, recipe: TrainRecipe) -> F32:
         votes = np.array(clip.votes, np.float32) * mask
         target = (1 - recipe.vote_weight) * target + recipe.vote_weight * votes / votes.sum()
     smooth = recipe.label_smoothing
-    return np.asarray((1 - smooth) * target + smooth * mask / mask.sum(), np.float32)
+    target = (1 - smooth) * target + smooth * mask / mask.sum()
+    if clip.key in taught.opinions:
+        share = recipe.teacher_share
+        target = (1 - share) * target + share * taught.opinions[clip.key]
+    return np.asarray(target, np.float32)
 
 
 def class_mask(corpus: str) -> F32:
@@ -90,7 +114,9 @@ def class_mask(corpus: str) -> F32:
     return np.array([float(label in CORPUS_LABELS[corpus]) for label in LABELS], np.float32)
 
 
-def labelled_examples(prepared: Prepared, clips: Iterable[Clip], recipe: TrainRecipe) -> Examples:
+def labelled_examples(
+    prepared: Prepared, clips: Iterable[Clip], recipe: TrainRecipe, taught: Lessons = UNTAUGHT
+) -> Examples:
     """Collect the utterances of the clips, weighted by corpus and class; maybe none at all."""
     wanted = {clip.key for clip in clips}
     rows = [np.zeros((0, DEFAULT_RECIPE.mels), np.float16)]
@@ -112,15 +138,19 @@ def labelled_examples(prepared: Prepared, clips: Iterable[Clip], recipe: TrainRe
             position += len(part)
         kept.append(clip)
     used = [kept[index] for index in source]
+    nowhere = np.full(taught.count, np.nan, np.float32)
     return Examples(
         rows=np.concatenate(rows),
         first=np.array(first, np.int64),
         count=np.array(count, np.int64),
-        targets=np.array([soft_target(clip, recipe) for clip in used]).reshape(-1, CLASSES),
+        targets=np.array([soft_target(clip, recipe, taught) for clip in used]).reshape(-1, CLASSES),
         masks=np.array([class_mask(clip.corpus) for clip in used]).reshape(-1, CLASSES),
         is_speech=np.ones(len(used), np.bool_),
         weights=_weights(used, np.array(count, np.int64), recipe),
         clip=np.array(source, np.int64),
+        places=np.reshape(
+            [taught.places.get(clip.key, nowhere) for clip in used], (len(used), taught.count)
+        ).astype(np.float32),
     )
 
 
@@ -202,6 +232,7 @@ def _end_to_end(
         is_speech=np.full(len(parts), speech),
         weights=weights,
         clip=clip,
+        places=np.zeros((len(parts), 0), np.float32),
     )
 
 
@@ -234,7 +265,7 @@ def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Example
 
 
 def together(most: Examples, others: Examples | None, share: float) -> Examples:
-    """Return both, ``share`` of the weight going to ``others``."""
+    """Return both, ``share`` of the weight going to ``others``, which have no places."""
     if others is None or not share:
         return most
     joined = {
@@ -244,5 +275,8 @@ def together(most: Examples, others: Examples | None, share: float) -> Examples:
     return Examples(
         first=np.concatenate([most.first, others.first + len(most.rows)]),
         weights=np.concatenate([most.weights * (1.0 - share), others.weights * share]),
+        places=np.concatenate(
+            [most.places, np.full((len(others), most.places.shape[1]), np.nan, np.float32)]
+        ),
         **joined,
     )

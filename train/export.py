@@ -119,7 +119,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         features,
         classes=columns,
         width=recipe.width,
-        offsets=prior_offsets(labelled),
+        offsets=np.array(told["offsets"]) if "offsets" in told else prior_offsets(labelled),
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
     content = to_int8(model, _representative(prepared, seen, recipe))

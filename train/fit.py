@@ -21,8 +21,10 @@ from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.arguments import add_data_arguments
 from train.augment import Augmenter, Batch, plain_windows
+from train.calibrate import prior_offsets
 from train.examples import (
     CLASSES,
+    UNTAUGHT,
     Examples,
     dev_speakers,
     labelled_examples,
@@ -37,6 +39,8 @@ from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.splits import load_split
+from train.teach.heard import Heard, read_heard
+from train.teach.lessons import lessons
 from train.trainer import Trainer, logits_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -99,12 +103,19 @@ def clip_uar(network: Network, examples: Examples, recipe: TrainRecipe) -> float
 
 
 def fit(
-    prepared: Prepared, recipe: TrainRecipe, *, split: str | None, seed: int, run: Path
+    prepared: Prepared,
+    recipe: TrainRecipe,
+    *,
+    split: str | None,
+    seed: int,
+    run: Path,
+    heard: Heard | None = None,
 ) -> Network:
     """Train on a split's training side (all clips if ``None``) and save below ``run``.
 
     Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (resumed from if it is
-    there) and ``weights.pt`` with the averaged weights.
+    there) and ``weights.pt`` with the averaged weights. ``heard`` is what a teacher made of
+    the clips, which a recipe that learns from one needs.
     """
     run.mkdir(parents=True, exist_ok=True)
     clips = list(prepared.clips)
@@ -112,18 +123,27 @@ def fit(
         clips, _ = load_split(split).divide(clips)
     clips = [clip for clip in clips if clip.corpus in recipe.corpora]
     held = dev_speakers(clips, recipe.dev_speakers)
-    labelled = labelled_examples(prepared, [c for c in clips if c.speaker not in held], recipe)
+    seen = [clip for clip in clips if clip.speaker not in held]
+    taught = lessons(heard, seen, recipe.corpus_weight) if heard and seen else UNTAUGHT
+    labelled = labelled_examples(prepared, seen, recipe, taught)
     dev = None
     if held:
         dev = labelled_examples(prepared, [c for c in clips if c.speaker in held], recipe)
     if not len(labelled):
         raise ConfigError(f"split={split!r} leaves nothing to train on: choose another")
+    offsets = prior_offsets(labelled)
     read = read_examples(prepared, trained_labels({clip.corpus for clip in clips}))
     labelled = together(labelled, read, recipe.read_share)
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)
-    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed)
+    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed, places=taught.count)
     number = trainer.restore(run / CHECKPOINT) if (run / CHECKPOINT).exists() else 0
-    about = {"split": split, "seed": seed, "held": sorted(held), "recipe": asdict(recipe)}
+    about = {
+        "split": split,
+        "seed": seed,
+        "held": sorted(held),
+        "offsets": [round(float(offset), 4) for offset in offsets],
+        "recipe": asdict(recipe),
+    }
     (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
     _loop(trainer, augmenter, dev, seed, run, number)
     torch.save(trainer.average.state_dict(), run / "weights.pt")
@@ -213,5 +233,6 @@ def run(arguments: argparse.Namespace) -> None:
     name = f"{recipe.name}-{arguments.split or 'all'}-{arguments.seed}".replace(":", "-")
     folder = arguments.run or Path("runs") / name
     prepared = prepare(arguments.data, arguments.cache)
-    fit(prepared, recipe, split=arguments.split, seed=arguments.seed, run=folder)
+    heard = read_heard(prepared, arguments.cache) if recipe.has_teacher else None
+    fit(prepared, recipe, split=arguments.split, seed=arguments.seed, run=folder, heard=heard)
     print(f"saved {folder / 'weights.pt'}")

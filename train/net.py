@@ -42,9 +42,7 @@ class Convolution(nn.Module):
         kernel, strides, padding = (1, 1), (1, 1), (0, 0)
         if layer is not None:
             kernel, strides, padding = layer.kernel, layer.strides, layer.padding
-        self.conv = nn.Conv2d(
-            inputs, filters, kernel, strides, padding, groups=groups, bias=False
-        )
+        self.conv = nn.Conv2d(inputs, filters, kernel, strides, padding, groups=groups, bias=False)
         self.norm = NormRelu(filters, linear=linear)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -99,7 +97,11 @@ class Network(nn.Module):
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return both heads' logits for windows of shape (n, 1, frames, mels)."""
-        pooled = self.dropout(self.pooled(x))
+        return self.logits(self.pooled(x))
+
+    def logits(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return both heads' logits for what :meth:`pooled` returned."""
+        pooled = self.dropout(pooled)
         return {name: head(pooled) for name, head in self.heads.items()}
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:

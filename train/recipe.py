@@ -47,6 +47,8 @@ class TrainRecipe:
     one is left out. ``noise_share`` and ``read_share`` are the shares of examples that
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
+    ``teacher_share`` of each target is a teacher's opinion, and ``imitation`` weighs the
+    error in saying where the teacher places the clip: see :mod:`train.teach`.
     """
 
     name: str
@@ -67,6 +69,8 @@ class TrainRecipe:
     short_share: float = 0.0
     short_frames: int = 256
     speech_loss: float = 0.2
+    teacher_share: float = 0.0
+    imitation: float = 0.0
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -77,6 +81,11 @@ class TrainRecipe:
     def steps_per_epoch(self) -> int:
         """Optimiser steps that count as an epoch."""
         return self.epoch_examples // self.batch
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether anything is learnt from a teacher."""
+        return self.teacher_share > 0 or self.imitation > 0
 
     @property
     def corpora(self) -> frozenset[str]:
