@@ -46,10 +46,14 @@ DATA: dict[str, dict[str, str]] = {
         "name": "LibriSpeech (Panayotov et al. 2015)",
         "licence": "CC BY 4.0",
     },
+    "teacher": {
+        "name": "taught by the encoder of Whisper base (Radford et al. 2023)",
+        "licence": "MIT",
+    },
 }
-"""What each corpus asks of those who use it."""
+"""What each corpus, and the teacher, asks of those who use it."""
 
-_FREE = frozenset({"cremad", "noise", "speech"})
+_FREE = frozenset({"cremad", "noise", "speech", "teacher"})
 
 
 def licence_of(corpora: Sequence[str]) -> str:
@@ -137,7 +141,12 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         content=content,
         temperature=temperature_of(dev, features, integers),
         labels=trained_labels(corpora),
-        corpora=[*corpora, "noise", *(["speech"] if recipe.read_share else [])],
+        corpora=[
+            *corpora,
+            "noise",
+            *(["speech"] if recipe.read_share else []),
+            *(["teacher"] if recipe.has_teacher else []),
+        ],
         training={key: told[key] for key in ("split", "seed")}
         | {"recipe": recipe.name, "corpora": corpora},
     )

