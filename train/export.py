@@ -56,9 +56,9 @@ DATA: dict[str, dict[str, str]] = {
 _FREE = frozenset({"cremad", "noise", "speech", "teacher"})
 
 
-def licence_of(corpora: Sequence[str]) -> str:
-    """Return what a model trained on these corpora may be used for."""
-    if set(corpora) <= _FREE:
+def licence_of(sources: Sequence[str]) -> str:
+    """Return what a model that comes from these, keys of ``DATA``, may be used for."""
+    if set(sources) <= _FREE:
         return "CC BY 4.0; commercial use allowed with attribution of the data"
     return "CC BY-NC-SA 4.0; research and other non-commercial use only, as the data's licences say"
 
@@ -71,7 +71,7 @@ def manifest_tree(
     content: bytes,
     temperature: float,
     labels: Sequence[str],
-    corpora: Sequence[str],
+    sources: Sequence[str],
     training: dict[str, Any],
 ) -> dict[str, Any]:
     """Assemble a manifest; figures are added by ``evaluate``."""
@@ -86,8 +86,8 @@ def manifest_tree(
         "features": recipe.parameters(),
         "quantisation": quantisation(content),
         "temperature": round(temperature, 4),
-        "licence": licence_of(corpora),
-        "data": [DATA[corpus] for corpus in corpora],
+        "licence": licence_of(sources),
+        "data": [DATA[source] for source in sources],
         "training": training,
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -122,7 +122,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         network,
         features,
         classes=columns,
-        width=recipe.width,
+        shape=recipe.shape,
         offsets=np.array(told["offsets"]) if "offsets" in told else prior_offsets(labelled),
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
@@ -141,12 +141,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         content=content,
         temperature=temperature_of(dev, features, integers),
         labels=trained_labels(corpora),
-        corpora=[
-            *corpora,
-            "noise",
-            *(["speech"] if recipe.read_share else []),
-            *(["teacher"] if recipe.has_teacher else []),
-        ],
+        sources=[*corpora, *_beside(recipe)],
         training={key: told[key] for key in ("split", "seed")}
         | {"recipe": recipe.name, "corpora": corpora},
     )
@@ -158,6 +153,12 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
     save_bytes(folder / f"{name}.yaml", text.encode())
     return folder / f"{name}.tflite"
+
+
+def _beside(recipe: TrainRecipe) -> list[str]:
+    """Name what a recipe learns from beside corpora."""
+    used = {"noise": True, "speech": recipe.read_share > 0, "teacher": recipe.has_teacher}
+    return [source for source, is_used in used.items() if is_used]
 
 
 def _spread(logits: F32, columns: Sequence[int]) -> F32:
@@ -183,7 +184,7 @@ def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
         raise ConfigError(f"{run}: no weights.pt there: run python -m train fit first")
     told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
     recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
-    network = Network(recipe_named(recipe.features), classes=CLASSES, width=recipe.width)
+    network = Network(recipe_named(recipe.features), classes=CLASSES, shape=recipe.shape)
     network.load_state_dict(torch.load(run / "weights.pt", map_location="cpu", weights_only=True))
     return told, recipe, network.eval()
 

@@ -163,7 +163,7 @@ def _loop(
 ) -> None:
     recipe = trainer.recipe
     features = recipe_named(recipe.features)
-    macs = multiply_accumulates(features, plan(features, recipe.width), CLASSES)
+    macs = multiply_accumulates(features, plan(features, recipe.shape), CLASSES)
     size = sum(parameter.numel() for parameter in trainer.network.parameters())
     print(
         f"{recipe.name}: {size} parameters, {macs / 1e6:.1f} M MACs, "

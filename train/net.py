@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rt_ser.recipes import Recipe
-from train.plan import EPSILON, HEADS, Kind, Layer, plan
+from train.plan import EPSILON, HEADS, Kind, Layer, Shape, plan
 
 _MOMENTUM = 0.02
 """Share of each batch's statistics in the running ones."""
@@ -79,10 +79,10 @@ class Network(nn.Module):
     """The plan's layers, mean and max pooling over what is left, and the two heads."""
 
     def __init__(
-        self, recipe: Recipe, *, classes: int, width: float = 1.0, dropout: float = 0.3
+        self, recipe: Recipe, *, classes: int, shape: Shape | None = None, dropout: float = 0.3
     ) -> None:
         super().__init__()
-        layers = plan(recipe, width)
+        layers = plan(recipe, shape)
         self.body = nn.Sequential(*(_module(layer) for layer in layers))
         self.dropout = nn.Dropout(dropout)
         pooled = 2 * layers[-1].filters

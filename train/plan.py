@@ -52,31 +52,47 @@ class Layer:
         return (0, 0) if self.kind is Kind.BANDS else (self.kernel[0] // 2, self.kernel[1] // 2)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What recipes choose of the network.
+
+    ``middle`` and ``high`` are the stem's channels at 16 and at 8 bands, ``blocks`` how many
+    temporal blocks follow and ``reach`` how many steps of 80 ms each of them sees. ``width``
+    scales every number of channels.
+    """
+
+    width: float = 1.0
+    middle: int = 64
+    high: int = 104
+    blocks: int = 2
+    reach: int = 5
+
+
 def channels(filters: int, width: float) -> int:
     """Scale a number of channels, to a multiple of 8."""
     return max(8, 8 * round(filters * width / 8))
 
 
-def plan(recipe: Recipe, width: float = 1.0) -> tuple[Layer, ...]:
+def plan(recipe: Recipe, shape: Shape | None = None) -> tuple[Layer, ...]:
     """Lay out the network for windows of a feature recipe.
 
     Time is halved before frequency: pitch lies in the fine structure of the low bands.
-    ``width`` scales the number of channels.
     """
+    shape = shape or Shape()
     stem = [
         (Kind.CONV, 16, (5, 5), (2, 2)),
         (Kind.SEPARABLE, 32, (3, 3), (2, 1)),
-        (Kind.SEPARABLE, 64, (3, 3), (1, 2)),
-        (Kind.SEPARABLE, 64, (3, 3), (1, 1)),
-        (Kind.SEPARABLE, 104, (3, 3), (2, 2)),
-        (Kind.SEPARABLE, 104, (3, 3), (1, 1)),
+        (Kind.SEPARABLE, shape.middle, (3, 3), (1, 2)),
+        (Kind.SEPARABLE, shape.middle, (3, 3), (1, 1)),
+        (Kind.SEPARABLE, shape.high, (3, 3), (2, 2)),
+        (Kind.SEPARABLE, shape.high, (3, 3), (1, 1)),
     ]
     bands = recipe.mels // math.prod(strides[1] for _, _, _, strides in stem) // 2
-    temporal = [(Kind.SEPARABLE, 192, (5, 1), (1, 1))] * 2
+    temporal = [(Kind.SEPARABLE, 192, (shape.reach, 1), (1, 1))] * shape.blocks
     layers = []
     inputs = 1
     for kind, filters, kernel, strides in [*stem, (Kind.BANDS, 192, (1, bands), (1, 1)), *temporal]:
-        filters = channels(filters, width)
+        filters = channels(filters, shape.width)
         layers.append(
             Layer(kind=kind, inputs=inputs, filters=filters, kernel=kernel, strides=strides)
         )

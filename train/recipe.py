@@ -10,6 +10,7 @@ import yaml
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
+from train.plan import Shape
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -47,6 +48,7 @@ class TrainRecipe:
     one is left out. ``noise_share`` and ``read_share`` are the shares of examples that
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
+    ``width`` to ``reach`` are the network's :class:`train.plan.Shape`.
     ``teacher_share`` of each target is a teacher's opinion, and ``imitation`` weighs the
     error in saying where the teacher places the clip: see :mod:`train.teach`.
     """
@@ -54,6 +56,10 @@ class TrainRecipe:
     name: str
     features: str = "logmel64-v1"
     width: float = 1.0
+    middle: int = 64
+    high: int = 104
+    blocks: int = 2
+    reach: int = 5
     dropout: float = 0.3
     batch: int = 48
     epochs: int = 30
@@ -81,6 +87,12 @@ class TrainRecipe:
     def steps_per_epoch(self) -> int:
         """Optimiser steps that count as an epoch."""
         return self.epoch_examples // self.batch
+
+    @property
+    def shape(self) -> Shape:
+        """The network's shape."""
+        names = ("width", "middle", "high", "blocks", "reach")
+        return Shape(**{name: getattr(self, name) for name in names})
 
     @property
     def has_teacher(self) -> bool:

@@ -74,7 +74,7 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         features = recipe_named(recipe.features)
         self.network = Network(
-            features, classes=CLASSES, width=recipe.width, dropout=recipe.dropout
+            features, classes=CLASSES, shape=recipe.shape, dropout=recipe.dropout
         ).to(self.device)
         self.average = copy.deepcopy(self.network).eval()
         self.imitator: nn.Module = nn.Identity()

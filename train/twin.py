@@ -14,7 +14,7 @@ from torch import nn
 from rt_ser.recipes import Recipe
 from rt_ser.types import F32
 from train.net import Network
-from train.plan import EPSILON, HEADS, Kind, Layer, plan
+from train.plan import EPSILON, HEADS, Kind, Layer, Shape, plan
 
 Tensor = Any
 
@@ -46,11 +46,11 @@ def _apply(x: Tensor, layer: Layer) -> Tensor:
     return _norm_relu(layers.Conv2D(layer.filters, layer.kernel, **even)(padded))
 
 
-def build_twin(recipe: Recipe, *, classes: int, width: float = 1.0) -> keras.Model:
+def build_twin(recipe: Recipe, *, classes: int, shape: Shape | None = None) -> keras.Model:
     """Build the plan in Keras, for windows of shape (n, frames, mels, 1)."""
     inputs = keras.Input((recipe.window_frames, recipe.mels, 1), name="log_mel")
     x = inputs
-    for layer in plan(recipe, width):
+    for layer in plan(recipe, shape):
         x = _apply(x, layer)
     x = layers.ReLU(max_value=6.0)(x)
     pooled = layers.Concatenate()(
@@ -66,7 +66,7 @@ def twin(
     recipe: Recipe,
     *,
     classes: Sequence[int],
-    width: float = 1.0,
+    shape: Shape | None = None,
     offsets: F32 | None = None,
     speech_offset: float = 0.0,
 ) -> keras.Model:
@@ -75,19 +75,19 @@ def twin(
     Parameters
     ----------
     network : Network
-        What was trained, of that width.
+        What was trained, of that shape.
     recipe : Recipe
         The features it was trained on.
     classes : sequence of int
         Which of its classes are kept, in this order.
-    width : float
-        Factor on the number of channels.
+    shape : Shape, optional
+        That of the network.
     offsets : ndarray, shape (classes,), optional
         Taken away from the logits of all of the network's classes.
     speech_offset : float
         Taken away from the logit of the speech head.
     """
-    model = build_twin(recipe, classes=len(classes), width=width)
+    model = build_twin(recipe, classes=len(classes), shape=shape)
     sources = _weights(network.body)
     kept = {"emotion": list(classes), "speech": [0]}
     less = {"emotion": np.zeros(max(classes) + 1), "speech": np.array([speech_offset])}

@@ -16,7 +16,8 @@ import torch
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32
 from train.net import Network, decay_groups
-from train.plan import Kind, Layer, multiply_accumulates, plan
+from train.plan import Kind, Layer, Shape, multiply_accumulates, plan
+from train.recipe import load_recipe
 from train.trainer import logits_of
 from train.twin import twin
 
@@ -26,7 +27,7 @@ FEATURES = RECIPES["logmel64-v1"]
 @pytest.fixture(scope="module")
 def narrow() -> Any:
     torch.manual_seed(0)
-    return Network(FEATURES, classes=8, width=0.25)
+    return Network(FEATURES, classes=8, shape=Shape(width=0.25))
 
 
 def windows(n: int) -> F32:
@@ -47,15 +48,18 @@ def test_an_untrained_network_has_no_opinion(narrow: Any) -> None:
     assert np.abs(logits_of(narrow, windows(3))["emotion"]).max() < 1.0
 
 
-def test_the_full_network_fits_a_small_machine() -> None:
+@pytest.mark.parametrize("name", ["second", "third", "fourth", "fourth_open"])
+def test_the_full_network_fits_a_small_machine(name: str) -> None:
     """At most 500 kB in int8, and at most 20 million operations a window."""
-    parameters = sum(p.numel() for p in Network(FEATURES, classes=8).parameters())
+    shape = load_recipe(name).shape
+    parameters = sum(p.numel() for p in Network(FEATURES, classes=8, shape=shape).parameters())
     assert 100_000 < parameters < 400_000
-    assert 10e6 < multiply_accumulates(FEATURES, plan(FEATURES), 8) <= 20e6
+    assert 10e6 < multiply_accumulates(FEATURES, plan(FEATURES, shape), 8) <= 20e6
 
 
 def test_width_scales_the_cost(narrow: Any) -> None:
-    quarter, half = (multiply_accumulates(FEATURES, plan(FEATURES, w), 8) for w in (0.25, 0.5))
+    plans = (plan(FEATURES, Shape(width=width)) for width in (0.25, 0.5))
+    quarter, half = (multiply_accumulates(FEATURES, layers, 8) for layers in plans)
     assert quarter < 0.5 * half
 
 
@@ -105,7 +109,7 @@ def test_norms_and_biases_do_not_decay(narrow: Any) -> None:
 def lived() -> Any:
     """A network whose statistics, scales and heads are no longer those that it began with."""
     torch.manual_seed(1)
-    network = Network(FEATURES, classes=8, width=0.25)
+    network = Network(FEATURES, classes=8, shape=Shape(width=0.25))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -117,7 +121,8 @@ def lived() -> Any:
 
 def test_the_twin_says_the_same(lived: Any) -> None:
     wanted = logits_of(lived, windows(4))
-    found = twin(lived, FEATURES, classes=range(8), width=0.25).predict(windows(4), verbose=0)
+    model = twin(lived, FEATURES, classes=range(8), shape=Shape(width=0.25))
+    found = model.predict(windows(4), verbose=0)
     for name in ("emotion", "speech"):
         assert np.ptp(wanted[name]) > 0.05
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-3, atol=1e-3)
@@ -125,7 +130,7 @@ def test_the_twin_says_the_same(lived: Any) -> None:
 
 def test_the_twin_keeps_some_classes_and_shifts_the_speech_head(lived: Any) -> None:
     wanted = logits_of(lived, windows(2))
-    model = twin(lived, FEATURES, classes=[4, 0], width=0.25, speech_offset=1.5)
+    model = twin(lived, FEATURES, classes=[4, 0], shape=Shape(width=0.25), speech_offset=1.5)
     found = model.predict(windows(2), verbose=0)
     np.testing.assert_allclose(found["emotion"], wanted["emotion"][:, [4, 0]], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found["speech"], wanted["speech"] - 1.5, rtol=1e-3, atol=1e-3)

@@ -23,6 +23,7 @@ from tests.train.made_up import small_corpus
 from train.augment import plain_windows
 from train.examples import labelled_examples
 from train.net import Network
+from train.plan import Shape
 from train.quantise import quantisation, run_int8, save_bytes, to_int8
 from train.recipe import TrainRecipe
 from train.twin import twin
@@ -41,14 +42,14 @@ def inputs() -> F32:
 def model(inputs: F32) -> Any:
     """A network that has seen the inputs' statistics and has something to say of them."""
     torch.manual_seed(0)
-    made = Network(FEATURES, classes=len(LABELS), width=0.25, dropout=0.0).train()
+    made = Network(FEATURES, classes=len(LABELS), shape=Shape(width=0.25), dropout=0.0).train()
     with torch.no_grad():
         for _ in range(100):
             made(torch.from_numpy(inputs[:8]).movedim(3, 1))
         for head in made.heads.values():
             head.weight.mul_(200.0)
             head.bias.add_(0.3)
-    return twin(made.eval(), FEATURES, classes=range(len(LABELS)), width=0.25)
+    return twin(made.eval(), FEATURES, classes=range(len(LABELS)), shape=Shape(width=0.25))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tests.train.made_up import small_corpus
 from train.augment import plain_windows
 from train.examples import heard_noise_examples, labelled_examples, noise_examples
 from train.net import Network
+from train.plan import Shape
 from train.recipe import TrainRecipe
 from train.speech_head import fit_speech_head, logistic
 from train.trainer import logits_of
@@ -36,7 +37,7 @@ def test_two_clouds_are_parted_with_the_right_odds() -> None:
 
 def test_only_the_speech_head_changes() -> None:
     torch.manual_seed(0)
-    network, prepared = Network(FEATURES, classes=8, width=0.25), small_corpus()
+    network, prepared = Network(FEATURES, classes=8, shape=Shape(width=0.25)), small_corpus()
     labelled = labelled_examples(prepared, prepared.clips, RECIPE)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fit_speech_head(network, prepared, labelled, RECIPE, batches=4)
