@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import queue
 import threading
 import time
@@ -38,6 +37,7 @@ from train.plan import multiply_accumulates, plan
 from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
+from train.run_log import RunLog
 from train.splits import load_split
 from train.teach.heard import Heard, read_heard
 from train.teach.lessons import lessons
@@ -110,12 +110,13 @@ def fit(
     seed: int,
     run: Path,
     heard: Heard | None = None,
+    tensorboard: bool = False,
 ) -> Network:
     """Train on a split's training side (all clips if ``None``) and save below ``run``.
 
     Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (resumed from if it is
     there) and ``weights.pt`` with the averaged weights. ``heard`` is what a teacher made of
-    the clips, which a recipe that learns from one needs.
+    the clips, which a recipe that learns from one needs; ``tensorboard`` asks for event files.
     """
     run.mkdir(parents=True, exist_ok=True)
     clips = list(prepared.clips)
@@ -145,10 +146,10 @@ def fit(
         "recipe": asdict(recipe),
     }
     (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
-    _loop(trainer, augmenter, dev, seed, run, number)
+    log = RunLog(run, number // recipe.steps_per_epoch, tensorboard=tensorboard)
+    _loop(trainer, augmenter, dev, seed, run, log, number)
     torch.save(trainer.average.state_dict(), run / "weights.pt")
-    with (run / "log.csv").open(encoding="utf-8") as log:
-        save(training_plot(list(csv.DictReader(log))), run / "log.png")
+    save(training_plot(log.rows()), run / "log.png")
     network: Network = trainer.average
     return network
 
@@ -159,6 +160,7 @@ def _loop(
     dev: Examples | None,
     seed: int,
     run: Path,
+    log: RunLog,
     number: int,
 ) -> None:
     recipe = trainer.recipe
@@ -170,7 +172,6 @@ def _loop(
         f"{len(augmenter)} utterances, steps {number} to {trainer.total}",
         flush=True,
     )
-    _keep_rows(run / "log.csv", number // recipe.steps_per_epoch)
     losses: list[float] = []
     began = time.monotonic()
     with batches(augmenter, recipe, seed, number) as ready:
@@ -178,21 +179,15 @@ def _loop(
             losses.append(trainer.step(taken(ready), number))
             number += 1
             if number % recipe.steps_per_epoch == 0:
-                _log(trainer, dev, run, number, losses, time.monotonic() - began)
+                _log(trainer, dev, run, log, number, losses, time.monotonic() - began)
                 losses, began = [], time.monotonic()
-
-
-def _keep_rows(path: Path, epochs: int) -> None:
-    """Drop what a run that was killed had written of epochs after its checkpoint."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(lines[: epochs + 1]), encoding="utf-8")
 
 
 def _log(
     trainer: Trainer,
     dev: Examples | None,
     run: Path,
+    log: RunLog,
     number: int,
     losses: list[float],
     seconds: float,
@@ -203,13 +198,7 @@ def _log(
     row["seconds"] = round(seconds, 1)
     look = dev is not None and (epoch % 5 == 0 or epoch == recipe.epochs)
     row["dev_uar"] = round(clip_uar(trainer.average, dev, recipe), 4) if look and dev else ""
-    path = run / "log.csv"
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    log.add(row)
     left = seconds * (recipe.epochs - epoch) / 60.0
     print(f"{row} about {left:.0f} min left", flush=True)
     trainer.save(run / CHECKPOINT, number)
@@ -222,6 +211,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="leave this split's test speakers out (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--threads", type=int, help="processor threads (default: one per core)")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write events for TensorBoard into the run too"
+    )
     parser.add_argument("--run", type=Path, help="folder of the run (default: by name below runs/)")
 
 
@@ -234,5 +226,13 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.run or Path("runs") / name
     prepared = prepare(arguments.data, arguments.cache)
     heard = read_heard(prepared, arguments.cache) if recipe.has_teacher else None
-    fit(prepared, recipe, split=arguments.split, seed=arguments.seed, run=folder, heard=heard)
+    fit(
+        prepared,
+        recipe,
+        split=arguments.split,
+        seed=arguments.seed,
+        run=folder,
+        heard=heard,
+        tensorboard=arguments.tensorboard,
+    )
     print(f"saved {folder / 'weights.pt'}")
