@@ -207,7 +207,7 @@ def _log(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train fit``."""
     add_data_arguments(parser)
-    parser.add_argument("--recipe", default="second", help="name or .yaml (default: %(default)s)")
+    parser.add_argument("--recipe", default="fourth", help="name or .yaml (default: %(default)s)")
     parser.add_argument("--split", help="leave this split's test speakers out (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--threads", type=int, help="processor threads (default: one per core)")
