@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rt_ser.features import scale_to_unit
 from rt_ser.recipes import Recipe
 from rt_ser.types import F32, RATE_HZ
-from train.examples import Examples
+from train.examples import COURSE_ROWS, Examples
 from train.recipe import Augmentation, TrainRecipe
 
 I64 = NDArray[np.int64]
@@ -27,7 +27,8 @@ class Batch:
     ``inputs`` (n, frames, mels, 1); ``targets`` and ``masks`` (n, 2, CLASSES) hold those
     of an example and of the one mixed into it, ``blend`` (n,) the first one's share;
     ``speech`` (n,) is how much of the input is speech; ``labelled`` (n,) is 1 where the
-    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1.
+    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1,
+    and so are ``courses`` (n, steps, any), one step for each of the network's own.
     """
 
     inputs: F32
@@ -38,11 +39,31 @@ class Batch:
     labelled: F32
     places: F32
     placed: F32
+    courses: F32
 
 
-def gather(examples: Examples, chosen: I64, start: I64, length: I64, rate: F32, frames: int) -> F32:
-    """Return windows of rows, read at ``rate`` and repeated to fill, shape (n, frames, mels)."""
-    at = (np.arange(frames)[None, :] * rate[:, None]) % np.maximum(length, 1)[:, None]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cut:
+    """Which stretch of each example is seen, all of shape (n,).
+
+    ``length`` rows from ``start`` on, ``rate`` rows a frame, of the examples ``chosen``.
+    """
+
+    chosen: I64
+    start: I64
+    length: I64
+    rate: F32
+
+    def rows(self, frames: int, every: int = 1) -> NDArray[np.float64]:
+        """Return which row, counted from ``start``, each frame shows: (n, frames / every)."""
+        at = np.arange(0, frames, every)[None, :] * self.rate[:, None]
+        return np.asarray(at % np.maximum(self.length, 1)[:, None])
+
+
+def gather(examples: Examples, cut: Cut, frames: int) -> F32:
+    """Return windows of rows, read at a rate and repeated to fill, shape (n, frames, mels)."""
+    chosen, start, length = cut.chosen, cut.start, cut.length
+    at = cut.rows(frames)
     low = np.minimum(at.astype(np.int64), length[:, None] - 1)
     high = (low + 1) % length[:, None]
     base = (examples.first[chosen] + start)[:, None]
@@ -53,6 +74,15 @@ def gather(examples: Examples, chosen: I64, start: I64, length: I64, rate: F32, 
     above *= share
     below += above
     return below
+
+
+def gather_courses(examples: Examples, cut: Cut, frames: int) -> F32:
+    """Return the courses of the windows of :func:`gather`, shape (n, steps, any)."""
+    rows = cut.start[:, None] + cut.rows(frames, COURSE_ROWS)
+    last = (examples.count[cut.chosen] - 1) // COURSE_ROWS
+    steps = np.minimum(np.rint(rows / COURSE_ROWS).astype(np.int64), last[:, None])
+    at = examples.course_first[cut.chosen][:, None] + steps
+    return np.asarray(examples.courses[at], np.float32)
 
 
 def crop(
@@ -147,7 +177,8 @@ class Augmenter:
         frames = frames or self._features.window_frames
         chosen = np.searchsorted(self._cumulative, rng.random(size) * self._cumulative[-1])
         chosen = np.minimum(chosen, len(self._labelled) - 1)
-        windows = self._voices(rng, chosen, frames)
+        cut = self._cut(rng, self._labelled, chosen, frames, self._settings.stretch)
+        windows = self._voices(rng, cut, frames)
         speech = np.ones(size, np.float32)
         silent = np.flatnonzero(rng.random(size) < self._recipe.noise_share)
         if len(silent):
@@ -156,34 +187,25 @@ class Augmenter:
         self._pollute(rng, windows, speech)
         inputs = scale_to_unit(windows - levels(windows)[:, None, None], self._features)
         self._mask(rng, inputs)
-        return self._mix(rng, inputs, chosen, speech)
+        return self._mix(rng, inputs, cut, speech)
 
-    def _voices(self, rng: np.random.Generator, chosen: I64, frames: int) -> F32:
+    def _voices(self, rng: np.random.Generator, cut: Cut, frames: int) -> F32:
         settings = self._settings
-        windows = self._windows(
-            rng, self._labelled, chosen, frames, settings.stretch, settings.mel_shift
-        )
-        hit = np.flatnonzero(rng.random(len(chosen)) < settings.reverb)
+        windows = self._bent(rng, gather(self._labelled, cut, frames), settings.mel_shift)
+        hit = np.flatnonzero(rng.random(len(windows)) < settings.reverb)
         if len(hit):
             windows[hit] = reverberate(rng, windows[hit], self._features)
         return windows
 
     def _noises(self, rng: np.random.Generator, n: int, frames: int) -> F32:
         """Bend noises further than voices, and lay some over others: there are few of them."""
-        settings = self._settings
-        drawn = [
-            self._windows(
-                rng,
-                self._noise,
-                np.minimum(
-                    np.searchsorted(self._noise_cumulative, rng.random(n)), len(self._noise) - 1
-                ),
-                frames,
-                settings.noise_stretch,
-                settings.noise_mel_shift,
-            )
-            for _ in range(2)
-        ]
+        settings, last = self._settings, len(self._noise) - 1
+        drawn = []
+        for _ in range(2):
+            chosen = np.minimum(np.searchsorted(self._noise_cumulative, rng.random(n)), last)
+            cut = self._cut(rng, self._noise, chosen, frames, settings.noise_stretch)
+            windows = gather(self._noise, cut, frames)
+            drawn.append(self._bent(rng, windows, settings.noise_mel_shift))
         first, second = drawn
         backwards = rng.random(n) < 0.3
         first[backwards] = first[backwards, ::-1]
@@ -192,22 +214,18 @@ class Augmenter:
         second += (levels(first) - levels(second) - fainter)[:, None, None].astype(np.float32)
         return np.logaddexp(first, second)
 
-    def _windows(
-        self,
-        rng: np.random.Generator,
-        source: Examples,
-        chosen: I64,
-        frames: int,
-        stretch: float,
-        mel_shift: float,
-    ) -> F32:
-        settings, n = self._settings, len(chosen)
-        start, length = crop(rng, source.count[chosen], self._features, settings, frames)
+    def _cut(
+        self, rng: np.random.Generator, source: Examples, chosen: I64, frames: int, stretch: float
+    ) -> Cut:
+        start, length = crop(rng, source.count[chosen], self._features, self._settings, frames)
         spread = np.log1p(stretch)
-        rate = np.exp(rng.uniform(-spread, spread, n)).astype(np.float32)
-        windows = gather(source, chosen, start, length, rate, frames)
+        drawn = rng.uniform(-spread, spread, len(chosen)).astype(np.float32)
+        return Cut(chosen=chosen, start=start, length=length, rate=np.exp(drawn))
+
+    def _bent(self, rng: np.random.Generator, windows: F32, mel_shift: float) -> F32:
+        n, _, mels = windows.shape
         windows = shift_mels(windows, rng.uniform(-mel_shift, mel_shift, n).astype(np.float32))
-        windows += equaliser(rng, n, windows.shape[2], settings)
+        windows += equaliser(rng, n, mels, self._settings)
         return windows
 
     def _pollute(self, rng: np.random.Generator, windows: F32, speech: F32) -> None:
@@ -253,9 +271,9 @@ class Augmenter:
                 begin = rng.integers(0, mels - width + 1)
                 inputs[index, :, begin : begin + width] = mean
 
-    def _mix(self, rng: np.random.Generator, inputs: F32, chosen: I64, speech: F32) -> Batch:
+    def _mix(self, rng: np.random.Generator, inputs: F32, cut: Cut, speech: F32) -> Batch:
         """Blend some examples with others of the batch (mixup)."""
-        settings, n = self._settings, len(inputs)
+        settings, n, chosen = self._settings, len(inputs), cut.chosen
         other = rng.permutation(n)
         drawn = rng.beta(settings.mixup_alpha, settings.mixup_alpha, n)
         larger = np.maximum(drawn, 1.0 - drawn)
@@ -263,9 +281,8 @@ class Augmenter:
         blend: F32 = np.where(mixed, larger, 1.0).astype(np.float32)
         share = blend[:, None, None]
         one = np.float32(1.0)
-        places = self._labelled.places[chosen]
-        second = np.where(mixed[:, None], places[other], places)
-        places = places * blend[:, None] + second * (one - blend[:, None])
+        places = _blended(self._labelled.places[chosen], blend, other)
+        courses = gather_courses(self._labelled, cut, inputs.shape[1])
         known = np.isfinite(places).all(axis=1)
         targets = self._labelled.targets[chosen]
         masks = self._labelled.masks[chosen]
@@ -278,13 +295,24 @@ class Augmenter:
             labelled=speech,
             places=np.nan_to_num(places),
             placed=speech * known,
+            courses=np.nan_to_num(_blended(courses, blend, other)),
         )
+
+
+def _blended(values: F32, blend: F32, other: I64) -> F32:
+    """Mix into each row, where ``blend`` is below 1, another one's."""
+    mixed = np.flatnonzero(blend < 1.0)
+    share = blend[mixed].reshape(-1, *[1] * (values.ndim - 1))
+    result = values.copy()
+    result[mixed] = values[mixed] * share + values[other[mixed]] * (np.float32(1.0) - share)
+    return result
 
 
 def windows_of(examples: Examples, features: Recipe, chosen: I64, start: I64, length: I64) -> F32:
     """Return stretches of examples as model inputs, without augmentation."""
     rate = np.ones(len(chosen), np.float32)
-    windows = gather(examples, chosen, start, length, rate, features.window_frames)
+    cut = Cut(chosen=chosen, start=start, length=length, rate=rate)
+    windows = gather(examples, cut, features.window_frames)
     inputs = scale_to_unit(windows - levels(windows)[:, None, None], features)
     return inputs[..., None]
 

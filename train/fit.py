@@ -136,7 +136,10 @@ def fit(
     read = read_examples(prepared, trained_labels({clip.corpus for clip in clips}))
     labelled = together(labelled, read, recipe.read_share)
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)
-    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed, places=taught.count)
+    steps = recipe.epochs * recipe.steps_per_epoch
+    trainer = Trainer(
+        recipe, steps, seed, places=taught.count, courses=taught.course_count
+    )
     number = trainer.restore(run / CHECKPOINT) if (run / CHECKPOINT).exists() else 0
     about = {
         "split": split,

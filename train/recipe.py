@@ -50,7 +50,8 @@ class TrainRecipe:
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``reach`` are the network's :class:`train.plan.Shape`.
     ``teacher_share`` of each target is a teacher's opinion, and ``imitation`` weighs the
-    error in saying where the teacher places the clip: see :mod:`train.teach`.
+    error in saying where the teacher places the clip, ``course_imitation`` that of each
+    step of 80 ms: see :mod:`train.teach`.
     """
 
     name: str
@@ -77,6 +78,7 @@ class TrainRecipe:
     speech_loss: float = 0.2
     teacher_share: float = 0.0
     imitation: float = 0.0
+    course_imitation: float = 0.0
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -97,7 +99,7 @@ class TrainRecipe:
     @property
     def has_teacher(self) -> bool:
         """Whether anything is learnt from a teacher."""
-        return self.teacher_share > 0 or self.imitation > 0
+        return self.teacher_share > 0 or self.imitation > 0 or self.course_imitation > 0
 
     @property
     def corpora(self) -> frozenset[str]:

@@ -225,12 +225,16 @@ class MicrophoneSource(SourceBase):
             return False
         self._position += block.lost + len(block.frames)
         captured_at = origin_s + self._position / capture.device.rate_hz
-        if block.lost:
+        # What waited was looked at while more came in; what was read is certain.
+        is_old = captured_at < time.monotonic() - self._max_age_s
+        lost = block.lost + (len(block.frames) if is_old else 0)
+        if lost:
             self._gaps += 1
             self._told_lost += block.lost
-            self._put(self._chunker.lose(block.lost))
-        frames = self._without_bad_values(block.frames)
-        self._put(self._chunker.push(frames, captured_at=captured_at))
+            self._put(self._chunker.lose(lost))
+        if not is_old:
+            frames = self._without_bad_values(block.frames)
+            self._put(self._chunker.push(frames, captured_at=captured_at))
         return True
 
     def _put(self, chunk: AudioChunk | None) -> None:

@@ -17,15 +17,17 @@ from tests.compare import bits
 from tests.train.made_up import small_corpus, voice
 from train.augment import (
     Augmenter,
+    Cut,
     crop,
     equaliser,
     gather,
+    gather_courses,
     levels,
     plain_windows,
     shift_mels,
 )
 from train.clips import clip_features, rows_of
-from train.examples import Examples, labelled_examples, noise_examples
+from train.examples import COURSE_ROWS, Examples, labelled_examples, noise_examples
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
 
@@ -57,12 +59,15 @@ def marked(counts: list[int]) -> Examples:
     counts_array = np.array(counts)
     rows = [1_000.0 * index + np.arange(count) for index, count in enumerate(counts)]
     values = np.concatenate(rows)[:, None].repeat(4, axis=1)
+    steps = [one[::COURSE_ROWS, None] for one in rows]
+    sizes = np.array([len(one) for one in steps])
     n = len(counts)
     return Examples(
         rows=values, first=np.cumsum(counts_array) - counts_array, count=counts_array,
         targets=np.zeros((n, 8), "f4"), masks=np.ones((n, 8), "f4"),
         is_speech=np.ones(n, bool), weights=np.full(n, 1 / n), clip=np.arange(n),
-        places=np.zeros((n, 0), "f4"),
+        places=np.zeros((n, 0), "f4"), courses=np.concatenate(steps),
+        course_first=np.cumsum(sizes) - sizes,
     )  # fmt: skip
 
 
@@ -98,25 +103,32 @@ def test_no_row_of_a_neighbour_is_ever_read(counts: list[int], seed: int, rate: 
     chosen = rng.integers(0, len(counts), 5)
     length = rng.integers(1, examples.count[chosen] + 1)
     start = rng.integers(0, examples.count[chosen] - length + 1)
-    rates = np.full(5, rate, np.float32)
-    windows = gather(examples, chosen, start, length, rates, 64)
+    cut = Cut(chosen=chosen, start=start, length=length, rate=np.full(5, rate, np.float32))
+    windows = gather(examples, cut, 64)
     assert windows.shape == (5, 64, 4)
     low, high = 1_000.0 * chosen + start, 1_000.0 * chosen + start + length - 1
     assert (windows >= low[:, None, None] - 1e-3).all()
     assert (windows <= high[:, None, None] + 1e-3).all()
+    # a course says where its window's every eighth row is, as well as steps of eight rows can
+    courses = gather_courses(examples, cut, 64)
+    assert courses.shape == (5, 8, 1)
+    at = (low[:, None] + cut.rows(64, COURSE_ROWS))[..., None]
+    assert (np.abs(courses - at) < COURSE_ROWS).all()
+    assert (courses // 1_000 == chosen[:, None, None]).all()
 
 
 def test_at_natural_speed_rows_come_in_order_and_again() -> None:
-    windows = gather(
-        marked([5, 7]), np.array([1]), np.array([2]), np.array([4]), np.ones(1, "f4"), 10
-    )
+    one = np.array([1])
+    cut = Cut(chosen=one, start=2 * one, length=4 * one, rate=np.ones(1, "f4"))
+    windows = gather(marked([5, 7]), cut, 10)
     expected = 1_000.0 + 2 + np.arange(10) % 4
     np.testing.assert_array_equal(windows[0, :, 0], expected)
 
 
 def test_faster_reads_further() -> None:
-    args = (marked([100]), np.array([0]), np.array([0]), np.array([100]))
-    fast = gather(*args, np.array([1.5], "f4"), 20)[0, :, 0]
+    none = np.array([0])
+    cut = Cut(chosen=none, start=none, length=np.array([100]), rate=np.array([1.5], "f4"))
+    fast = gather(marked([100]), cut, 20)[0, :, 0]
     np.testing.assert_allclose(fast, 1.5 * np.arange(20), atol=1e-3)
 
 
