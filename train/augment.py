@@ -223,7 +223,7 @@ class Augmenter:
         return Cut(chosen=chosen, start=start, length=length, rate=np.exp(drawn))
 
     def _bent(self, rng: np.random.Generator, windows: F32, mel_shift: float) -> F32:
-        n, _, mels = windows.shape
+        n, mels = len(windows), windows.shape[2]
         windows = shift_mels(windows, rng.uniform(-mel_shift, mel_shift, n).astype(np.float32))
         windows += equaliser(rng, n, mels, self._settings)
         return windows
