@@ -9,15 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rt_ser.features import scale_to_unit
 from rt_ser.recipes import Recipe
-from rt_ser.types import F32, RATE_HZ
-from train.examples import COURSE_ROWS, Examples
-from train.recipe import Augmentation, TrainRecipe
-
-I64 = NDArray[np.int64]
+from rt_ser.types import F32
+from train.examples import Examples
+from train.recipe import TrainRecipe
+from train.windows import (
+    I64,
+    Cut,
+    crop,
+    equaliser,
+    gather,
+    gather_courses,
+    levels,
+    reverberate,
+    shift_mels,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,117 +48,6 @@ class Batch:
     places: F32
     placed: F32
     courses: F32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cut:
-    """Which stretch of each example is seen, all of shape (n,).
-
-    ``length`` rows from ``start`` on, ``rate`` rows a frame, of the examples ``chosen``.
-    """
-
-    chosen: I64
-    start: I64
-    length: I64
-    rate: F32
-
-    def rows(self, frames: int, every: int = 1) -> NDArray[np.float64]:
-        """Return which row, counted from ``start``, each frame shows: (n, frames / every)."""
-        at = np.arange(0, frames, every)[None, :] * self.rate[:, None]
-        return np.asarray(at % np.maximum(self.length, 1)[:, None])
-
-
-def gather(examples: Examples, cut: Cut, frames: int) -> F32:
-    """Return windows of rows, read at a rate and repeated to fill, shape (n, frames, mels)."""
-    chosen, start, length = cut.chosen, cut.start, cut.length
-    at = cut.rows(frames)
-    low = np.minimum(at.astype(np.int64), length[:, None] - 1)
-    high = (low + 1) % length[:, None]
-    base = (examples.first[chosen] + start)[:, None]
-    share = (at - low).astype(np.float32)[:, :, None]
-    below: F32 = examples.rows[base + low].astype(np.float32)
-    above = examples.rows[base + high].astype(np.float32)
-    above -= below
-    above *= share
-    below += above
-    return below
-
-
-def gather_courses(examples: Examples, cut: Cut, frames: int) -> F32:
-    """Return the courses of the windows of :func:`gather`, shape (n, steps, any)."""
-    rows = cut.start[:, None] + cut.rows(frames, COURSE_ROWS)
-    last = (examples.count[cut.chosen] - 1) // COURSE_ROWS
-    steps = np.minimum(np.rint(rows / COURSE_ROWS).astype(np.int64), last[:, None])
-    at = examples.course_first[cut.chosen][:, None] + steps
-    return np.asarray(examples.courses[at], np.float32)
-
-
-def crop(
-    rng: np.random.Generator, count: I64, recipe: Recipe, settings: Augmentation, frames: int
-) -> tuple[I64, I64]:
-    """Choose which part of each utterance is seen: its newest window, its onset, or any part."""
-    shortest = round(settings.shortest_s * RATE_HZ / recipe.hop_samples)
-    full = np.minimum(count, frames)
-    short = np.minimum(full, shortest)
-    partial = rng.random(len(count)) < settings.partial
-    length = np.where(partial, rng.integers(short, full + 1), full)
-    spare = count - length
-    kind = rng.random(len(count))
-    anywhere = rng.integers(0, spare + 1)
-    start = np.where(kind < 0.5, 0, np.where(kind < 0.75, spare, anywhere))
-    return start, length
-
-
-def shift_mels(windows: F32, shift: F32) -> F32:
-    """Slide each window along the mel axis by ``shift`` bands, edges repeated."""
-    n, _, mels = windows.shape
-    at = np.clip(np.arange(mels)[None, :] + shift[:, None], 0, mels - 1)
-    low = np.minimum(at.astype(np.int64), mels - 2)
-    share = (at - low).astype(np.float32)
-    # a product with a nearly empty matrix: several times faster than gathering
-    weights = np.zeros((n, mels, mels), np.float32)
-    rows, columns = np.arange(n)[:, None], np.arange(mels)[None, :]
-    weights[rows, low, columns] = 1.0 - share
-    weights[rows, low + 1, columns] = share
-    return np.asarray(windows @ weights, np.float32)
-
-
-def equaliser(rng: np.random.Generator, n: int, mels: int, settings: Augmentation) -> F32:
-    """Draw smooth gain curves over the mel axis, shape (n, 1, mels): a tilt and three waves."""
-    axis = np.linspace(-0.5, 0.5, mels)
-    curve = rng.normal(0.0, settings.tilt, (n, 1)) * 2.0 * axis
-    for order in (1, 2, 3):
-        phase = rng.uniform(0.0, 2.0 * np.pi, (n, 1))
-        curve += rng.normal(0.0, settings.equaliser / order, (n, 1)) * np.cos(
-            2.0 * np.pi * order * axis + phase
-        )
-    return curve[:, None, :].astype(np.float32)
-
-
-def reverberate(rng: np.random.Generator, windows: F32, recipe: Recipe) -> F32:
-    """Add the decaying tail of a small room to the power of each band.
-
-    The tail of what was heard ``t`` seconds ago has fallen by 60 dB in a reverberation
-    time of 0.2 to 0.7 s (Sabine), and begins 0 to 12 dB below the direct sound's power.
-    """
-    n = len(windows)
-    times = rng.uniform(0.2, 0.7, n)
-    keep = 10.0 ** (-6.0 * recipe.hop_samples / RATE_HZ / times)
-    ratio = 10.0 ** (rng.uniform(-1.2, 0.0, n))
-    power = np.exp(windows)
-    tail = np.zeros_like(power[:, 0])
-    share, keep = (ratio * (1.0 - keep) / keep)[:, None], keep[:, None]
-    for frame in range(power.shape[1]):
-        now = power[:, frame].copy()
-        power[:, frame] += tail
-        tail = ((tail + now * share) * keep).astype(np.float32)
-    return np.asarray(np.log(power), np.float32)
-
-
-def levels(windows: F32) -> F32:
-    """Return each window's speech level, as ``rt_ser.features.speech_level``, shape (n,)."""
-    energy = np.exp(windows).mean(axis=2)
-    return np.asarray(np.log(np.square(energy).sum(axis=1) / energy.sum(axis=1)), np.float32)
 
 
 class Augmenter:
@@ -306,18 +203,3 @@ def _blended(values: F32, blend: F32, other: I64) -> F32:
     result = values.copy()
     result[mixed] = values[mixed] * share + values[other[mixed]] * (np.float32(1.0) - share)
     return result
-
-
-def windows_of(examples: Examples, features: Recipe, chosen: I64, start: I64, length: I64) -> F32:
-    """Return stretches of examples as model inputs, without augmentation."""
-    rate = np.ones(len(chosen), np.float32)
-    cut = Cut(chosen=chosen, start=start, length=length, rate=rate)
-    windows = gather(examples, cut, features.window_frames)
-    inputs = scale_to_unit(windows - levels(windows)[:, None, None], features)
-    return inputs[..., None]
-
-
-def plain_windows(examples: Examples, features: Recipe) -> F32:
-    """Return each example's newest full window without augmentation, as model inputs."""
-    length = np.minimum(examples.count, features.window_frames)
-    return windows_of(examples, features, np.arange(len(examples)), examples.count - length, length)

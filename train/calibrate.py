@@ -17,10 +17,10 @@ from rt_ser.config import EstimateSettings
 from rt_ser.recipes import Recipe
 from rt_ser.types import F32, RATE_HZ
 from rt_ser.utterances import weight_of
-from train.augment import windows_of
 from train.corpora.clip import LABELS
 from train.examples import Examples
 from train.metrics import Outcomes, uar
+from train.windows import windows_of
 
 F64 = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from train.clips import DEFAULT_RECIPE, rows_of
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
+from train.taught import UNTAUGHT, Lessons
 
 CLASSES = len(LABELS)
 
@@ -53,49 +54,6 @@ class Examples:
         return len(self.first)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Course:
-    """Where a teacher places a clip step by step.
-
-    ``steps`` has shape (n, any); the middle of the first step is the clip's sample
-    ``start``, and each next one lies ``step_samples`` later.
-    """
-
-    steps: NDArray[np.float16]
-    start: int
-    step_samples: int
-
-    def at(self, samples: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return what lies at these samples of the clip, between steps in proportion."""
-        where = np.clip((samples - self.start) / self.step_samples, 0, len(self.steps) - 1)
-        low = np.minimum(where.astype(np.int64), max(0, len(self.steps) - 2))
-        high = np.minimum(low + 1, len(self.steps) - 1)
-        share = (where - low)[:, None]
-        mixed = self.steps[low] * (1.0 - share) + self.steps[high] * share
-        return np.asarray(mixed, np.float16)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lessons:
-    """What a teacher says of clips, by their keys: see :mod:`train.teach.lessons`.
-
-    ``places`` have shape (count,), ``opinions`` (CLASSES,) and sum to 1. A clip may have
-    one and not the other; it has its course where it has its place.
-    """
-
-    count: int
-    places: Mapping[str, F32]
-    opinions: Mapping[str, F32]
-    courses: Mapping[str, Course] = field(default_factory=dict)
-
-    @property
-    def course_count(self) -> int:
-        """Coordinates of a step of a course."""
-        return next((course.steps.shape[1] for course in self.courses.values()), 0)
-
-
-UNTAUGHT = Lessons(count=0, places={}, opinions={})
-
 COURSE_ROWS = 8
 """Rows between two steps of an example's course: as far apart as the network's own steps."""
 
@@ -106,23 +64,6 @@ READ_ALOUD = {"neutral": 0.7, "calm": 0.1, "happy": 0.1, "sad": 0.1}
 def is_training_source(source: str) -> bool:
     """Tell whether a noise, or a reader, may be trained on; every third is kept for testing."""
     return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
-
-
-def dev_speakers(clips: Sequence[Clip], count: int, seed: int = 0) -> frozenset[str]:
-    """Choose speakers to keep out of training for calibration, in proportion to corpora.
-
-    SAVEE and TESS have too few speakers to give one up.
-    """
-    names = sorted({clip.speaker for clip in clips if clip.corpus in ("ravdess", "cremad")})
-    rng = np.random.default_rng(seed)
-    by_corpus = [[name for name in names if name.startswith(c)] for c in ("cremad", "ravdess")]
-    shares = [count - count // 3, count // 3]
-    chosen = [
-        rng.choice(group, min(share, len(group)), replace=False)
-        for group, share in zip(by_corpus, shares, strict=True)
-        if group
-    ]
-    return frozenset(str(name) for part in chosen for name in part)
 
 
 def soft_target(clip: Clip, recipe: TrainRecipe, taught: Lessons = UNTAUGHT) -> F32:

@@ -206,7 +206,7 @@ def parted(
 
 
 def _representative(prepared: Prepared, clips: Sequence[Clip], recipe: TrainRecipe) -> F32:
-    from train.augment import plain_windows
+    from train.windows import plain_windows
 
     chosen = np.random.default_rng(0).permutation(len(clips))[:REPRESENTATIVE]
     examples = labelled_examples(prepared, [clips[i] for i in chosen], recipe)

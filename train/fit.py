@@ -19,13 +19,11 @@ import yaml
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.arguments import add_data_arguments
-from train.augment import Augmenter, Batch, plain_windows
+from train.augment import Augmenter, Batch
 from train.calibrate import prior_offsets
 from train.examples import (
     CLASSES,
-    UNTAUGHT,
     Examples,
-    dev_speakers,
     labelled_examples,
     noise_examples,
     read_examples,
@@ -38,10 +36,12 @@ from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_log import RunLog
-from train.splits import load_split
+from train.splits import dev_speakers, load_split
+from train.taught import UNTAUGHT
 from train.teach.heard import Heard, read_heard
 from train.teach.lessons import lessons
 from train.trainer import Trainer, logits_of
+from train.windows import plain_windows
 
 CHECKPOINT = "checkpoint.pt"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from rt_ser.errors import ConfigError
@@ -98,6 +99,23 @@ def load_split(name: str) -> Split:
     if name not in found:
         raise ConfigError(f"split={name!r} is not known: give one of {', '.join(found)}")
     return found[name]
+
+
+def dev_speakers(clips: Sequence[Clip], count: int, seed: int = 0) -> frozenset[str]:
+    """Choose speakers to keep out of training for calibration, in proportion to corpora.
+
+    SAVEE and TESS have too few speakers to give one up.
+    """
+    names = sorted({clip.speaker for clip in clips if clip.corpus in ("ravdess", "cremad")})
+    rng = np.random.default_rng(seed)
+    by_corpus = [[name for name in names if name.startswith(c)] for c in ("cremad", "ravdess")]
+    shares = [count - count // 3, count // 3]
+    chosen = [
+        rng.choice(group, min(share, len(group)), replace=False)
+        for group, share in zip(by_corpus, shares, strict=True)
+        if group
+    ]
+    return frozenset(str(name) for part in chosen for name in part)
 
 
 def _check_disjoint(name: str, found: Sequence[Split]) -> None:

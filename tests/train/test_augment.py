@@ -15,8 +15,12 @@ from rt_ser.recipes import RECIPES
 from rt_ser.types import F32
 from tests.compare import bits
 from tests.train.made_up import small_corpus, voice
-from train.augment import (
-    Augmenter,
+from train.augment import Augmenter
+from train.clips import clip_features, rows_of
+from train.examples import COURSE_ROWS, Examples, labelled_examples, noise_examples
+from train.prepare import Prepared
+from train.recipe import Augmentation, TrainRecipe
+from train.windows import (
     Cut,
     crop,
     equaliser,
@@ -26,10 +30,6 @@ from train.augment import (
     plain_windows,
     shift_mels,
 )
-from train.clips import clip_features, rows_of
-from train.examples import COURSE_ROWS, Examples, labelled_examples, noise_examples
-from train.prepare import Prepared
-from train.recipe import Augmentation, TrainRecipe
 
 FEATURES = RECIPES["logmel64-v1"]
 RECIPE = TrainRecipe(name="test", noise_share=0.25)

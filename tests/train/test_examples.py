@@ -22,7 +22,6 @@ from train.clips import rows_of
 from train.corpora import CORPUS_LABELS, LABELS
 from train.examples import (
     class_mask,
-    dev_speakers,
     is_training_source,
     labelled_examples,
     noise_examples,
@@ -30,6 +29,7 @@ from train.examples import (
 )
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
+from train.splits import dev_speakers
 
 RECIPE = TrainRecipe(name="test")
 

@@ -20,9 +20,6 @@ from train.augment import Augmenter
 from train.corpora import Clip
 from train.corpora.clip import LABELS
 from train.examples import (
-    UNTAUGHT,
-    Course,
-    Lessons,
     labelled_examples,
     noise_examples,
     read_examples,
@@ -31,6 +28,7 @@ from train.examples import (
 )
 from train.fit import fit
 from train.recipe import TrainRecipe
+from train.taught import UNTAUGHT, Course, Lessons
 from train.teach.heard import Heard, cached_at, read_heard
 from train.teach.lessons import PLACES, lessons, parts_of
 from train.teach.whisper import LAYERS, WIDTH, Encoder, variables

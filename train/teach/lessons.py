@@ -18,8 +18,9 @@ from torch import nn
 from rt_ser.types import F32
 from train.calibrate import fit_temperature
 from train.corpora.clip import LABELS, Clip
-from train.examples import Course, Lessons, class_mask
+from train.examples import class_mask
 from train.progress import work_through
+from train.taught import Course, Lessons
 from train.teach.heard import STEP_FRAMES, STEP_SAMPLES, Heard
 from train.trainer import one_cycle
 
