@@ -21,7 +21,6 @@ from train.windows import (
     crop,
     equaliser,
     gather,
-    gather_courses,
     levels,
     reverberate,
     shift_mels,
@@ -35,8 +34,7 @@ class Batch:
     ``inputs`` (n, frames, mels, 1); ``targets`` and ``masks`` (n, 2, CLASSES) hold those
     of an example and of the one mixed into it, ``blend`` (n,) the first one's share;
     ``speech`` (n,) is how much of the input is speech; ``labelled`` (n,) is 1 where the
-    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1,
-    and so are ``courses`` (n, steps, any), one step for each of the network's own.
+    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1.
     """
 
     inputs: F32
@@ -47,7 +45,6 @@ class Batch:
     labelled: F32
     places: F32
     placed: F32
-    courses: F32
 
 
 class Augmenter:
@@ -84,14 +81,16 @@ class Augmenter:
         self._pollute(rng, windows, speech)
         inputs = scale_to_unit(windows - levels(windows)[:, None, None], self._features)
         self._mask(rng, inputs)
-        return self._mix(rng, inputs, cut, speech)
+        return self._mix(rng, inputs, chosen, speech)
 
     def _voices(self, rng: np.random.Generator, cut: Cut, frames: int) -> F32:
         settings = self._settings
         windows = self._bent(rng, gather(self._labelled, cut, frames), settings.mel_shift)
         hit = np.flatnonzero(rng.random(len(windows)) < settings.reverb)
         if len(hit):
-            windows[hit] = reverberate(rng, windows[hit], self._features)
+            windows[hit] = reverberate(
+                rng, windows[hit], self._features, settings.reverb_most_db
+            )
         return windows
 
     def _noises(self, rng: np.random.Generator, n: int, frames: int) -> F32:
@@ -168,9 +167,9 @@ class Augmenter:
                 begin = rng.integers(0, mels - width + 1)
                 inputs[index, :, begin : begin + width] = mean
 
-    def _mix(self, rng: np.random.Generator, inputs: F32, cut: Cut, speech: F32) -> Batch:
+    def _mix(self, rng: np.random.Generator, inputs: F32, chosen: I64, speech: F32) -> Batch:
         """Blend some examples with others of the batch (mixup)."""
-        settings, n, chosen = self._settings, len(inputs), cut.chosen
+        settings, n = self._settings, len(inputs)
         other = rng.permutation(n)
         drawn = rng.beta(settings.mixup_alpha, settings.mixup_alpha, n)
         larger = np.maximum(drawn, 1.0 - drawn)
@@ -178,8 +177,9 @@ class Augmenter:
         blend: F32 = np.where(mixed, larger, 1.0).astype(np.float32)
         share = blend[:, None, None]
         one = np.float32(1.0)
-        places = _blended(self._labelled.places[chosen], blend, other)
-        courses = gather_courses(self._labelled, cut, inputs.shape[1])
+        places = self._labelled.places[chosen]
+        second = np.where(mixed[:, None], places[other], places)
+        places = places * blend[:, None] + second * (one - blend[:, None])
         known = np.isfinite(places).all(axis=1)
         targets = self._labelled.targets[chosen]
         masks = self._labelled.masks[chosen]
@@ -192,14 +192,4 @@ class Augmenter:
             labelled=speech,
             places=np.nan_to_num(places),
             placed=speech * known,
-            courses=np.nan_to_num(_blended(courses, blend, other)),
         )
-
-
-def _blended(values: F32, blend: F32, other: I64) -> F32:
-    """Mix into each row, where ``blend`` is below 1, another one's."""
-    mixed = np.flatnonzero(blend < 1.0)
-    share = blend[mixed].reshape(-1, *[1] * (values.ndim - 1))
-    result = values.copy()
-    result[mixed] = values[mixed] * share + values[other[mixed]] * (np.float32(1.0) - share)
-    return result

@@ -32,9 +32,7 @@ class Examples:
     example's rows; ``targets`` its class distribution, ``masks`` the classes its corpus
     has, both shape (n, CLASSES); ``is_speech`` is False for noise, whose targets are all
     zero. ``weights`` sum to 1. ``places`` (n, any) are what is to be imitated, see
-    :mod:`train.teach`, not finite where nothing is; so are ``courses``, shape (all steps,
-    any), of which an example's begin at ``course_first`` and belong to every
-    ``COURSE_ROWS``-th of its rows, from its first on.
+    :mod:`train.teach`, not finite where nothing is.
     """
 
     rows: NDArray[np.float16]
@@ -46,16 +44,11 @@ class Examples:
     weights: NDArray[np.float64]
     clip: NDArray[np.int64]
     places: F32
-    courses: NDArray[np.float16]
-    course_first: NDArray[np.int64]
 
     def __len__(self) -> int:
         """Count the examples."""
         return len(self.first)
 
-
-COURSE_ROWS = 8
-"""Rows between two steps of an example's course: as far apart as the network's own steps."""
 
 READ_ALOUD = {"neutral": 0.7, "calm": 0.1, "happy": 0.1, "sad": 0.1}
 """What a passage read aloud most likely sounds like: no corpus says, but hardly anger or fear."""
@@ -100,7 +93,6 @@ def labelled_examples(
     count: list[int] = []
     source: list[int] = []
     kept: list[Clip] = []
-    steps: list[NDArray[np.float16]] = []
     position = 0
     for clip, features in prepared.features():
         if clip.key not in wanted:
@@ -112,7 +104,6 @@ def labelled_examples(
             first.append(position)
             count.append(len(part))
             source.append(len(kept))
-            steps.append(_course_of(clip, begin, len(part), taught))
             position += len(part)
         kept.append(clip)
     used = [kept[index] for index in source]
@@ -129,24 +120,7 @@ def labelled_examples(
         places=np.reshape(
             [taught.places.get(clip.key, nowhere) for clip in used], (len(used), taught.count)
         ).astype(np.float32),
-        courses=np.concatenate([np.zeros((0, taught.course_count), np.float16), *steps]),
-        course_first=_firsts([len(part) for part in steps]),
     )
-
-
-def _course_of(clip: Clip, begin: int, count: int, taught: Lessons) -> NDArray[np.float16]:
-    """Return a course's steps for rows that begin at a clip's row ``begin``."""
-    rows = begin + COURSE_ROWS * np.arange(-(-count // COURSE_ROWS))
-    if clip.key not in taught.courses:
-        return np.full((len(rows), taught.course_count), np.nan, np.float16)
-    middles = rows * DEFAULT_RECIPE.hop_samples + DEFAULT_RECIPE.fft_samples // 2
-    return taught.courses[clip.key].at(middles)
-
-
-def _firsts(counts: Sequence[int]) -> NDArray[np.int64]:
-    """Return where each of some runs begins that lie end to end."""
-    sizes = np.array(counts, np.int64)
-    return np.cumsum(sizes) - sizes
 
 
 def _weights(
@@ -220,7 +194,7 @@ def _end_to_end(
     sizes = np.array([len(part) for part in parts])
     return Examples(
         rows=np.concatenate(parts),
-        first=_firsts(sizes.tolist()),
+        first=np.cumsum(sizes) - sizes,
         count=sizes,
         targets=np.tile(target, (len(parts), 1)),
         masks=np.tile(mask, (len(parts), 1)),
@@ -228,8 +202,6 @@ def _end_to_end(
         weights=weights,
         clip=clip,
         places=np.zeros((len(parts), 0), np.float32),
-        courses=np.zeros((0, 0), np.float16),
-        course_first=np.zeros(len(parts), np.int64),
     )
 
 
@@ -265,8 +237,6 @@ def together(most: Examples, others: Examples | None, share: float) -> Examples:
     """Return both, ``share`` of the weight going to ``others``, which no teacher has heard."""
     if others is None or not share:
         return most
-    steps = -(-others.count // COURSE_ROWS)
-    unknown = np.full((steps.sum(), most.courses.shape[1]), np.nan, np.float16)
     joined = {
         name: np.concatenate([getattr(most, name), getattr(others, name)])
         for name in ("rows", "count", "targets", "masks", "is_speech", "clip")
@@ -276,10 +246,6 @@ def together(most: Examples, others: Examples | None, share: float) -> Examples:
         weights=np.concatenate([most.weights * (1.0 - share), others.weights * share]),
         places=np.concatenate(
             [most.places, np.full((len(others), most.places.shape[1]), np.nan, np.float32)]
-        ),
-        courses=np.concatenate([most.courses, unknown]),
-        course_first=np.concatenate(
-            [most.course_first, len(most.courses) + _firsts(steps.tolist())]
         ),
         **joined,
     )

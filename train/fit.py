@@ -136,10 +136,7 @@ def fit(
     read = read_examples(prepared, trained_labels({clip.corpus for clip in clips}))
     labelled = together(labelled, read, recipe.read_share)
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)
-    steps = recipe.epochs * recipe.steps_per_epoch
-    trainer = Trainer(
-        recipe, steps, seed, places=taught.count, courses=taught.course_count
-    )
+    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed, places=taught.count)
     number = trainer.restore(run / CHECKPOINT) if (run / CHECKPOINT).exists() else 0
     about = {
         "split": split,
@@ -168,7 +165,9 @@ def _loop(
 ) -> None:
     recipe = trainer.recipe
     features = recipe_named(recipe.features)
-    macs = multiply_accumulates(features, plan(features, recipe.shape), CLASSES)
+    macs = multiply_accumulates(
+        features, plan(features, recipe.shape), CLASSES, recipe.hidden
+    )
     size = sum(parameter.numel() for parameter in trainer.network.parameters())
     print(
         f"{recipe.name}: {size} parameters, {macs / 1e6:.1f} M MACs, "

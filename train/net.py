@@ -95,12 +95,12 @@ class Network(nn.Module):
         super().__init__()
         layers = plan(recipe, shape)
         self.body = nn.Sequential(*(_module(layer) for layer in layers))
-        self._halfway = len(layers) - (shape or Shape()).blocks // 2
         self.dropout = nn.Dropout(dropout)
-        pooled = 2 * layers[-1].filters
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(pooled, size) for name, size in zip(HEADS, (classes, 1), strict=True)}
-        )
+        self.pooled_size = 2 * layers[-1].filters
+        hidden = (shape or Shape()).hidden
+        self.hidden = nn.Linear(self.pooled_size, hidden) if hidden else None
+        sizes = {"emotion": (hidden or self.pooled_size, classes), "speech": (self.pooled_size, 1)}
+        self.heads = nn.ModuleDict({name: nn.Linear(*sizes[name]) for name in HEADS})
         for head in self.heads.values():
             # small first weights: pooled maxima reach 6, and bold logits cost epochs to unlearn
             nn.init.normal_(head.weight, std=0.01)
@@ -113,19 +113,14 @@ class Network(nn.Module):
 
     def logits(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return both heads' logits for what :meth:`pooled` returned."""
-        pooled = self.dropout(pooled)
-        return {name: head(pooled) for name, head in self.heads.items()}
+        seen = self.dropout(pooled)
+        judged = seen if self.hidden is None else nn.functional.relu6(self.hidden(seen))
+        return {"emotion": self.heads["emotion"](judged), "speech": self.heads["speech"](seen)}
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the heads see of such windows, shape (n, 2 * filters)."""
-        return self.pooled_and_steps(x)[0]
-
-    def pooled_and_steps(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the same, and its maps half-way up the temporal blocks, (n, steps, filters)."""
-        steps = self.body[: self._halfway](x)
-        x = nn.functional.relu6(self.body[self._halfway :](steps))
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
-        return pooled, steps[..., 0].transpose(1, 2)
+        x = nn.functional.relu6(self.body(x))
+        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
 
 
 def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:

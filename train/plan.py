@@ -57,8 +57,9 @@ class Shape:
     """What recipes choose of the network.
 
     ``middle`` and ``high`` are the stem's channels at 16 and at 8 bands, ``blocks`` how many
-    temporal blocks follow and ``reach`` how many steps of 80 ms each of them sees. ``width``
-    scales every number of channels.
+    temporal blocks follow and ``reach`` how many steps of 80 ms each of them sees. ``hidden``
+    units lie between what is pooled and the emotions, none if 0. ``width`` scales every number
+    of channels.
     """
 
     width: float = 1.0
@@ -66,6 +67,7 @@ class Shape:
     high: int = 104
     blocks: int = 2
     reach: int = 5
+    hidden: int = 0
 
 
 def channels(filters: int, width: float) -> int:
@@ -100,7 +102,9 @@ def plan(recipe: Recipe, shape: Shape | None = None) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def multiply_accumulates(recipe: Recipe, layers: tuple[Layer, ...], classes: int) -> int:
+def multiply_accumulates(
+    recipe: Recipe, layers: tuple[Layer, ...], classes: int, hidden: int = 0
+) -> int:
     """Count multiply-accumulate operations of one window's forward pass."""
     time, bands, total = recipe.window_frames, recipe.mels, 0
     for layer in layers:
@@ -113,4 +117,5 @@ def multiply_accumulates(recipe: Recipe, layers: tuple[Layer, ...], classes: int
         else:
             each = layer.inputs * area * layer.filters
         total += time * bands * each
-    return total + 2 * layers[-1].filters * (classes + 1)
+    pooled = 2 * layers[-1].filters
+    return total + pooled + (hidden * (pooled + classes) if hidden else pooled * classes)

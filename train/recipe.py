@@ -30,6 +30,7 @@ class Augmentation:
     floor: float = 0.3
     band_limit: float = 0.05
     reverb: float = 0.0
+    reverb_most_db: float = 0.0
     noise_stretch: float = 0.5
     noise_mel_shift: float = 6.0
     time_masks: int = 2
@@ -48,10 +49,9 @@ class TrainRecipe:
     one is left out. ``noise_share`` and ``read_share`` are the shares of examples that
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
-    ``width`` to ``reach`` are the network's :class:`train.plan.Shape`.
+    ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
     ``teacher_share`` of each target is a teacher's opinion, and ``imitation`` weighs the
-    error in saying where the teacher places the clip, ``course_imitation`` that of each
-    step of 80 ms: see :mod:`train.teach`.
+    error in saying where the teacher places the clip: see :mod:`train.teach`.
     """
 
     name: str
@@ -61,6 +61,7 @@ class TrainRecipe:
     high: int = 104
     blocks: int = 2
     reach: int = 5
+    hidden: int = 0
     dropout: float = 0.3
     batch: int = 48
     epochs: int = 30
@@ -78,7 +79,6 @@ class TrainRecipe:
     speech_loss: float = 0.2
     teacher_share: float = 0.0
     imitation: float = 0.0
-    course_imitation: float = 0.0
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -93,13 +93,13 @@ class TrainRecipe:
     @property
     def shape(self) -> Shape:
         """The network's shape."""
-        names = ("width", "middle", "high", "blocks", "reach")
+        names = ("width", "middle", "high", "blocks", "reach", "hidden")
         return Shape(**{name: getattr(self, name) for name in names})
 
     @property
     def has_teacher(self) -> bool:
         """Whether anything is learnt from a teacher."""
-        return self.teacher_share > 0 or self.imitation > 0 or self.course_imitation > 0
+        return self.teacher_share > 0 or self.imitation > 0
 
     @property
     def corpora(self) -> frozenset[str]:

@@ -50,12 +50,6 @@ def imitation_of(said: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Te
     return (each * batch["placed"]).sum() / batch["placed"].sum().clamp(min=1.0)
 
 
-def course_imitation_of(said: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean squared error in saying the same of every step, shape (n, steps, any)."""
-    each = (said - batch["courses"]).square().mean((1, 2))
-    return (each * batch["placed"]).sum() / batch["placed"].sum().clamp(min=1.0)
-
-
 def one_cycle(step: int, total: int, peak: float) -> float:
     """Rise to ``peak`` over the first quarter and fall to nearly zero by cosine (Smith 2018)."""
     rise = max(1, total // 4)
@@ -69,12 +63,11 @@ class Trainer:
     """A network, its optimiser and the running average of its weights.
 
     Trains on the first CUDA device if there is one, else on the processor. With ``places``
-    a linear layer, which training alone needs, says where the teacher places a clip, and with
-    ``courses`` another one where it places each step.
+    a linear layer, which training alone needs, says where the teacher places a clip.
     """
 
     def __init__(
-        self, recipe: TrainRecipe, total_steps: int, seed: int, *, places: int = 0, courses: int = 0
+        self, recipe: TrainRecipe, total_steps: int, seed: int, *, places: int = 0
     ) -> None:
         torch.manual_seed(seed)
         self.recipe, self.total = recipe, total_steps
@@ -84,15 +77,12 @@ class Trainer:
             features, classes=CLASSES, shape=recipe.shape, dropout=recipe.dropout
         ).to(self.device)
         self.average = copy.deepcopy(self.network).eval()
-        pooled = self.network.heads["emotion"].in_features
-        self.imitators = nn.ModuleDict()
-        if places and recipe.imitation:
-            self.imitators["places"] = nn.Linear(pooled, places)
-        if courses and recipe.course_imitation:
-            self.imitators["courses"] = nn.Linear(pooled // 2, courses)
-        self.imitators.to(self.device)
+        self.imitator: nn.Module = nn.Identity()
+        if places:
+            self.imitator = nn.Linear(self.network.pooled_size, places).to(self.device)
         groups = decay_groups(self.network, recipe.weight_decay)
-        groups.append({"params": list(self.imitators.parameters()), "weight_decay": 0.0})
+        if places:
+            groups.append({"params": list(self.imitator.parameters()), "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
 
     def step(self, batch: Batch, number: int) -> float:
@@ -103,14 +93,10 @@ class Trainer:
             name: torch.from_numpy(getattr(batch, name)).to(self.device) for name in Batch.__slots__
         }
         self.network.train()
-        pooled, steps = self.network.pooled_and_steps(tensors["inputs"].movedim(3, 1))
+        pooled = self.network.pooled(tensors["inputs"].movedim(3, 1))
         loss = loss_of(self.network.logits(pooled), tensors, self.recipe.speech_loss)
-        if "places" in self.imitators:
-            said = self.imitators["places"](pooled)
-            loss = loss + self.recipe.imitation * imitation_of(said, tensors)
-        if "courses" in self.imitators:
-            said = self.imitators["courses"](steps)
-            loss = loss + self.recipe.course_imitation * course_imitation_of(said, tensors)
+        if self.recipe.imitation and tensors["places"].shape[1]:
+            loss = loss + self.recipe.imitation * imitation_of(self.imitator(pooled), tensors)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -145,7 +131,7 @@ class Trainer:
             )
         self.network.load_state_dict(kept["network"])
         self.average.load_state_dict(kept["average"])
-        self.imitators.load_state_dict(kept["imitators"])
+        self.imitator.load_state_dict(kept["imitator"])
         self.optimizer.load_state_dict(kept["optimizer"])
         torch.set_rng_state(kept["random"].cpu())
         return int(kept["step"])
@@ -155,7 +141,7 @@ class Trainer:
             "recipe": repr(self.recipe),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "imitators": self.imitators.state_dict(),
+            "imitator": self.imitator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
 

@@ -56,8 +56,11 @@ def build_twin(recipe: Recipe, *, classes: int, shape: Shape | None = None) -> k
     pooled = layers.Concatenate()(
         [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
     )
-    sizes = dict(zip(HEADS, (classes, 1), strict=True))
-    outputs = {name: layers.Dense(size, name=name)(pooled) for name, size in sizes.items()}
+    judged, hidden = pooled, (shape or Shape()).hidden
+    if hidden:
+        judged = layers.ReLU(max_value=6.0)(layers.Dense(hidden, name="hidden")(pooled))
+    heads = zip(HEADS, (judged, pooled), (classes, 1), strict=True)
+    outputs = {name: layers.Dense(size, name=name)(seen) for name, seen, size in heads}
     return keras.Model(inputs, outputs)
 
 
@@ -94,7 +97,9 @@ def twin(
     if offsets is not None:
         less["emotion"] = offsets.astype(np.float64)
     for layer in model.layers:
-        if isinstance(layer, layers.Dense):
+        if layer.name == "hidden" and network.hidden is not None:
+            layer.set_weights([_array(network.hidden.weight).T, _array(network.hidden.bias)])
+        elif isinstance(layer, layers.Dense):
             head, rows = network.heads[layer.name], kept[layer.name]
             bias = _array(head.bias)[rows] - less[layer.name][rows].astype(np.float32)
             layer.set_weights([_array(head.weight)[rows].T, bias])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rt_ser.features import scale_to_unit
 from rt_ser.recipes import Recipe
 from rt_ser.types import F32, RATE_HZ
-from train.examples import COURSE_ROWS, Examples
+from train.examples import Examples
 from train.recipe import Augmentation
 
 I64 = NDArray[np.int64]
@@ -31,9 +31,9 @@ class Cut:
     length: I64
     rate: F32
 
-    def rows(self, frames: int, every: int = 1) -> NDArray[np.float64]:
-        """Return which row, counted from ``start``, each frame shows: (n, frames / every)."""
-        at = np.arange(0, frames, every)[None, :] * self.rate[:, None]
+    def rows(self, frames: int) -> NDArray[np.float64]:
+        """Return which row, counted from ``start``, each frame shows, shape (n, frames)."""
+        at = np.arange(frames)[None, :] * self.rate[:, None]
         return np.asarray(at % np.maximum(self.length, 1)[:, None])
 
 
@@ -51,15 +51,6 @@ def gather(examples: Examples, cut: Cut, frames: int) -> F32:
     above *= share
     below += above
     return below
-
-
-def gather_courses(examples: Examples, cut: Cut, frames: int) -> F32:
-    """Return the courses of the windows of :func:`gather`, shape (n, steps, any)."""
-    rows = cut.start[:, None] + cut.rows(frames, COURSE_ROWS)
-    last = (examples.count[cut.chosen] - 1) // COURSE_ROWS
-    steps = np.minimum(np.rint(rows / COURSE_ROWS).astype(np.int64), last[:, None])
-    at = examples.course_first[cut.chosen][:, None] + steps
-    return np.asarray(examples.courses[at], np.float32)
 
 
 def crop(
@@ -104,16 +95,19 @@ def equaliser(rng: np.random.Generator, n: int, mels: int, settings: Augmentatio
     return curve[:, None, :].astype(np.float32)
 
 
-def reverberate(rng: np.random.Generator, windows: F32, recipe: Recipe) -> F32:
+def reverberate(
+    rng: np.random.Generator, windows: F32, recipe: Recipe, most_db: float = 0.0
+) -> F32:
     """Add the decaying tail of a small room to the power of each band.
 
     The tail of what was heard ``t`` seconds ago has fallen by 60 dB in a reverberation
-    time of 0.2 to 0.7 s (Sabine), and begins 0 to 12 dB below the direct sound's power.
+    time of 0.2 to 0.7 s (Sabine), and has from 12 dB less than the direct sound's power to
+    ``most_db`` more.
     """
     n = len(windows)
     times = rng.uniform(0.2, 0.7, n)
     keep = 10.0 ** (-6.0 * recipe.hop_samples / RATE_HZ / times)
-    ratio = 10.0 ** (rng.uniform(-1.2, 0.0, n))
+    ratio = 10.0 ** (rng.uniform(-1.2, most_db / 10.0, n))
     power = np.exp(windows)
     tail = np.zeros_like(power[:, 0])
     share, keep = (ratio * (1.0 - keep) / keep)[:, None], keep[:, None]

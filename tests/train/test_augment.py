@@ -17,7 +17,7 @@ from tests.compare import bits
 from tests.train.made_up import small_corpus, voice
 from train.augment import Augmenter
 from train.clips import clip_features, rows_of
-from train.examples import COURSE_ROWS, Examples, labelled_examples, noise_examples
+from train.examples import Examples, labelled_examples, noise_examples
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
 from train.windows import (
@@ -25,7 +25,6 @@ from train.windows import (
     crop,
     equaliser,
     gather,
-    gather_courses,
     levels,
     plain_windows,
     shift_mels,
@@ -59,15 +58,12 @@ def marked(counts: list[int]) -> Examples:
     counts_array = np.array(counts)
     rows = [1_000.0 * index + np.arange(count) for index, count in enumerate(counts)]
     values = np.concatenate(rows)[:, None].repeat(4, axis=1)
-    steps = [one[::COURSE_ROWS, None] for one in rows]
-    sizes = np.array([len(one) for one in steps])
     n = len(counts)
     return Examples(
         rows=values, first=np.cumsum(counts_array) - counts_array, count=counts_array,
         targets=np.zeros((n, 8), "f4"), masks=np.ones((n, 8), "f4"),
         is_speech=np.ones(n, bool), weights=np.full(n, 1 / n), clip=np.arange(n),
-        places=np.zeros((n, 0), "f4"), courses=np.concatenate(steps),
-        course_first=np.cumsum(sizes) - sizes,
+        places=np.zeros((n, 0), "f4"),
     )  # fmt: skip
 
 
@@ -109,12 +105,6 @@ def test_no_row_of_a_neighbour_is_ever_read(counts: list[int], seed: int, rate: 
     low, high = 1_000.0 * chosen + start, 1_000.0 * chosen + start + length - 1
     assert (windows >= low[:, None, None] - 1e-3).all()
     assert (windows <= high[:, None, None] + 1e-3).all()
-    # a course says where its window's every eighth row is, as well as steps of eight rows can
-    courses = gather_courses(examples, cut, 64)
-    assert courses.shape == (5, 8, 1)
-    at = (low[:, None] + cut.rows(64, COURSE_ROWS))[..., None]
-    assert (np.abs(courses - at) < COURSE_ROWS).all()
-    assert (courses // 1_000 == chosen[:, None, None]).all()
 
 
 def test_at_natural_speed_rows_come_in_order_and_again() -> None:

@@ -158,8 +158,7 @@ def weighted(targets: list[list[float]], masks: list[list[int]]) -> Examples:
         rows=np.zeros((n, 64), "f2"), first=np.arange(n), count=np.ones(n, "i8"),
         targets=np.array(targets, "f4"), masks=np.array(masks, "f4"),
         is_speech=np.ones(n, bool), weights=np.full(n, 1.0 / n), clip=np.arange(n),
-        places=np.zeros((n, 0), "f4"), courses=np.zeros((0, 0), "f2"),
-        course_first=np.zeros(n, "i8"),
+        places=np.zeros((n, 0), "f4"),
     )  # fmt: skip
 
 

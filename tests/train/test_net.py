@@ -73,6 +73,8 @@ def test_operations_counted_by_hand() -> None:
     maps = 128 * 32
     wanted = maps * 25 * 8 + maps * 8 * (9 + 16) + 128 * 16 * 16 * 24 + 2 * 24 * (5 + 1)
     assert multiply_accumulates(FEATURES, layers, 5) == wanted
+    deeper = wanted - 48 * 5 + 48 * 30 + 30 * 5
+    assert multiply_accumulates(FEATURES, layers, 5, hidden=30) == deeper
 
 
 def test_the_plan_leaves_one_band() -> None:
@@ -105,23 +107,27 @@ def test_norms_and_biases_do_not_decay(narrow: Any) -> None:
 # The twin ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def lived() -> Any:
+SHAPES = [Shape(width=0.25), Shape(width=0.25, hidden=24)]
+
+
+@pytest.fixture(scope="module", params=SHAPES, ids=["linear", "hidden"])
+def lived(request: pytest.FixtureRequest) -> Any:
     """A network whose statistics, scales and heads are no longer those that it began with."""
     torch.manual_seed(1)
-    network = Network(FEATURES, classes=8, shape=Shape(width=0.25))
+    network = Network(FEATURES, classes=8, shape=request.param)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
         network.train()
         for _ in range(30):
             network(torch.randn(8, 1, 64, FEATURES.mels))
-    return network.eval()
+    return network.eval(), request.param
 
 
 def test_the_twin_says_the_same(lived: Any) -> None:
-    wanted = logits_of(lived, windows(4))
-    model = twin(lived, FEATURES, classes=range(8), shape=Shape(width=0.25))
+    network, shape = lived
+    wanted = logits_of(network, windows(4))
+    model = twin(network, FEATURES, classes=range(8), shape=shape)
     found = model.predict(windows(4), verbose=0)
     for name in ("emotion", "speech"):
         assert np.ptp(wanted[name]) > 0.05
@@ -129,8 +135,9 @@ def test_the_twin_says_the_same(lived: Any) -> None:
 
 
 def test_the_twin_keeps_some_classes_and_shifts_the_speech_head(lived: Any) -> None:
-    wanted = logits_of(lived, windows(2))
-    model = twin(lived, FEATURES, classes=[4, 0], shape=Shape(width=0.25), speech_offset=1.5)
+    network, shape = lived
+    wanted = logits_of(network, windows(2))
+    model = twin(network, FEATURES, classes=[4, 0], shape=shape, speech_offset=1.5)
     found = model.predict(windows(2), verbose=0)
     np.testing.assert_allclose(found["emotion"], wanted["emotion"][:, [4, 0]], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found["speech"], wanted["speech"] - 1.5, rtol=1e-3, atol=1e-3)

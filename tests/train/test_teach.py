@@ -28,11 +28,11 @@ from train.examples import (
 )
 from train.fit import fit
 from train.recipe import TrainRecipe
-from train.taught import UNTAUGHT, Course, Lessons
+from train.taught import UNTAUGHT, Lessons
 from train.teach.heard import Heard, cached_at, read_heard
 from train.teach.lessons import PLACES, lessons, parts_of
 from train.teach.whisper import LAYERS, WIDTH, Encoder, variables
-from train.trainer import course_imitation_of, imitation_of
+from train.trainer import imitation_of
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 CLIPS = [
@@ -50,14 +50,8 @@ def heard_of(clips: list[Clip], *, signal: float, seed: int = 0) -> Heard:
     pooled = np.random.default_rng(seed).normal(size=(len(clips), 40))
     for row, clip in zip(pooled, clips, strict=True):
         row[clip.target] += signal
-    counts = np.array([4 + number % 3 for number in range(len(clips))])
-    return Heard(
-        keys=tuple(clip.key for clip in clips),
-        pooled=pooled.astype(np.float16),
-        courses=np.random.default_rng(seed).normal(3.0, 5.0, (counts.sum(), 6)).astype(np.float16),
-        counts=counts,
-        starts=100 * np.arange(len(clips)),
-    )
+    keys = tuple(clip.key for clip in clips)
+    return Heard(keys=keys, pooled=pooled.astype(np.float16))
 
 
 def share_right(taught: Lessons, clips: list[Clip]) -> float:
@@ -83,15 +77,13 @@ def test_an_opinion_is_right_where_the_emotion_can_be_heard() -> None:
 
 def test_clips_that_are_not_trained_on_have_no_part_in_lessons() -> None:
     heard = heard_of(CLIPS, signal=1.0)
-    others = replace(heard, pooled=heard.pooled.copy(), courses=heard.courses.copy())
+    others = Heard(keys=heard.keys, pooled=heard.pooled.copy())
     others.pooled[40:] = 77.0
-    others.courses[heard.counts[:40].sum() :] = 77.0
     first, second = (lessons(item, CLIPS[:40], WEIGHT) for item in (heard, others))
     assert set(first.places) == {clip.key for clip in CLIPS[:40]}
     for key, place in first.places.items():
         np.testing.assert_array_equal(place, second.places[key])
         np.testing.assert_array_equal(first.opinions[key], second.opinions[key])
-        np.testing.assert_array_equal(first.courses[key].steps, second.courses[key].steps)
 
 
 def test_of_a_corpus_with_one_speaker_nobody_else_has_an_opinion() -> None:
@@ -123,28 +115,6 @@ def test_places_are_whitened_and_bounded() -> None:
     np.testing.assert_allclose(placed.std(axis=0), 1.0, atol=0.1)
 
 
-def test_courses_are_whitened_and_belong_to_their_clips() -> None:
-    heard = heard_of(CLIPS, signal=1.0)
-    taught = lessons(heard, CLIPS, WEIGHT)
-    found = [taught.courses[clip.key] for clip in CLIPS]
-    assert [len(one.steps) for one in found] == heard.counts.tolist()
-    steps = np.concatenate([one.steps for one in found]).astype(np.float64)
-    np.testing.assert_allclose(np.cov(steps.T), np.eye(6), atol=0.1)
-    # centred on the middle of four frames of 20 ms, each of which is centred on its beginning
-    assert [one.start for one in found] == [100 * n + 480 for n in range(len(CLIPS))]
-    assert taught.course_count == 6
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 9), st.integers(0, 900), st.lists(st.integers(-500, 20_000), min_size=1))
-def test_a_course_is_read_between_its_steps(count: int, start: int, samples: list[int]) -> None:
-    steps = (np.arange(count) * 10.0)[:, None].astype(np.float16)
-    course = Course(steps=steps, start=start, step_samples=1280)
-    found = course.at(np.array(samples))[:, 0]
-    expected = [10.0 * min(max((one - start) / 1280, 0.0), count - 1) for one in samples]
-    np.testing.assert_allclose(found, expected, atol=0.05)
-
-
 # Their use --------------------------------------------------------------------------------
 
 
@@ -162,8 +132,7 @@ def test_a_batch_says_which_of_its_places_are_known() -> None:
     prepared = small_corpus(3)
     clips = prepared.clips
     known = {clip.key: np.arange(4, dtype="f4") for clip in clips[::2]}
-    steps = Course(steps=np.full((3, 2), 0.5, "f2"), start=0, step_samples=1280)
-    taught = Lessons(count=4, places=known, opinions={}, courses=dict.fromkeys(known, steps))
+    taught = Lessons(count=4, places=known, opinions={})
     examples = together(
         labelled_examples(prepared, clips, RECIPE, taught), read_examples(prepared), 0.1
     )
@@ -175,9 +144,6 @@ def test_a_batch_says_which_of_its_places_are_known() -> None:
     assert 0 < placed.sum() < 64
     assert not (placed & (batch.speech == 0)).any()
     np.testing.assert_allclose(batch.places[placed], np.tile(np.arange(4.0), (placed.sum(), 1)))
-    assert batch.courses.shape == (64, 32, 2)
-    assert (batch.courses[placed] == 0.5).all()
-    assert np.isfinite(batch.courses).all()
 
 
 def test_only_places_that_are_known_are_imitated() -> None:
@@ -185,16 +151,13 @@ def test_only_places_that_are_known_are_imitated() -> None:
     said = torch.tensor([[1.0, 1.0], [9.0, 9.0], [1.0, 3.0]])
     assert imitation_of(said, batch) == pytest.approx(1.0)
     assert imitation_of(said, batch | {"placed": torch.zeros(3)}) == 0.0
-    steps = {"courses": torch.ones(3, 2, 2), "placed": batch["placed"]}
-    walked = said[:, None, :].expand(3, 2, 2)
-    assert course_imitation_of(walked, steps) == pytest.approx(1.0)
 
 
 def test_a_network_is_trained_with_a_teacher(tmp_path: Path) -> None:
     from tests.train.test_tiny_training import RECIPE as TINY
 
     prepared = small_corpus()
-    recipe = replace(TINY, epochs=2, teacher_share=0.5, imitation=1.0, course_imitation=1.0)
+    recipe = replace(TINY, epochs=2, teacher_share=0.5, imitation=1.0)
     heard = heard_of(list(prepared.clips), signal=4.0)
     fit(prepared, recipe, split=None, seed=0, run=tmp_path / "taught", heard=heard)
     fit(prepared, recipe, split=None, seed=0, run=tmp_path / "alone")

@@ -20,15 +20,12 @@ from train.calibrate import fit_temperature
 from train.corpora.clip import LABELS, Clip
 from train.examples import class_mask
 from train.progress import work_through
-from train.taught import Course, Lessons
-from train.teach.heard import STEP_FRAMES, STEP_SAMPLES, Heard
+from train.taught import Lessons
+from train.teach.heard import Heard
 from train.trainer import one_cycle
 
 PLACES = 128
 """Coordinates of a clip that are imitated."""
-
-COURSE = 128
-"""Coordinates of a step of a clip that are imitated."""
 
 _COMPONENTS = 512
 _PARTS = 5
@@ -53,36 +50,14 @@ def lessons(heard: Heard, clips: Sequence[Clip], weight: Mapping[str, float]) ->
     weight : mapping
         How often a clip of each corpus is drawn.
     """
-    at = {key: row for row, key in enumerate(heard.keys)}
-    rows = [at[clip.key] for clip in clips]
-    found = places(heard.pooled[rows].astype(np.float32))
+    rows = {key: row for row, key in enumerate(heard.keys)}
+    found = places(heard.pooled[[rows[clip.key] for clip in clips]].astype(np.float32))
     told = _opinions(found, clips, weight)
-    keys = [clip.key for clip in clips]
     return Lessons(
         count=min(PLACES, found.shape[1]),
-        places=dict(zip(keys, found[:, :PLACES], strict=True)),
-        opinions={key: one for key, one in zip(keys, told, strict=True) if one.any()},
-        courses=dict(zip(keys, courses(heard, rows), strict=True)),
+        places={clip.key: one[:PLACES] for clip, one in zip(clips, found, strict=True)},
+        opinions={clip.key: one for clip, one in zip(clips, told, strict=True) if one.any()},
     )
-
-
-def courses(heard: Heard, rows: Sequence[int]) -> list[Course]:
-    """Return the courses of some clips, whitened by what these alone sound like."""
-    firsts = np.cumsum(heard.counts) - heard.counts
-    parts = [heard.courses[firsts[row] : firsts[row] + heard.counts[row]] for row in rows]
-    steps = np.concatenate(parts).astype(np.float32)
-    steps -= steps.mean(axis=0)
-    variances, axes = np.linalg.eigh(steps.T @ steps / len(steps))
-    widest = slice(None, -1 - min(COURSE, len(variances)), -1)
-    scales = np.sqrt(variances[widest] + 1e-4)
-    whitened = (steps @ axes[:, widest] / scales).clip(-_FARTHEST, _FARTHEST).astype(np.float16)
-    # the middle of a step lies between its middle frames, each of which is centred on its start
-    middle = (STEP_FRAMES - 1) * STEP_SAMPLES // (2 * STEP_FRAMES)
-    stops = np.cumsum([len(part) for part in parts])
-    return [
-        Course(steps=one, start=int(heard.starts[row]) + middle, step_samples=STEP_SAMPLES)
-        for row, one in zip(rows, np.split(whitened, stops[:-1]), strict=True)
-    ]
 
 
 def places(pooled: F32) -> F32:
