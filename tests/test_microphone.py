@@ -156,7 +156,7 @@ def test_closing_wakes_a_waiting_reader(virtual_microphone: VirtualMicrophone) -
         started = time.monotonic()
         with pytest.raises(ClosedSource):
             source.read(5.0)
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 2.5  # it would wait for 5 s
         source.close()
 
 

