@@ -10,7 +10,6 @@ import pytest
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32
 from tests.train.made_up import small_corpus
-from train.augment import plain_windows
 from train.calibrate import (
     SPEECH_LOST,
     fit_temperature,
@@ -22,6 +21,7 @@ from train.calibrate import (
 )
 from train.examples import Examples, labelled_examples
 from train.recipe import TrainRecipe
+from train.windows import plain_windows
 
 FEATURES = RECIPES["logmel64-v1"]
 

@@ -20,13 +20,13 @@ from rt_ser.testing import LABELS
 from rt_ser.types import F32, LogMel
 from tests import tiny_models as tiny
 from tests.train.made_up import small_corpus
-from train.augment import plain_windows
 from train.examples import labelled_examples
 from train.net import Network
 from train.plan import Shape
 from train.quantise import quantisation, run_int8, save_bytes, to_int8
 from train.recipe import TrainRecipe
 from train.twin import twin
+from train.windows import plain_windows
 
 FEATURES = RECIPES["logmel64-v1"]
 

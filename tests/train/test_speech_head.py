@@ -11,13 +11,13 @@ import torch
 
 from rt_ser.recipes import RECIPES
 from tests.train.made_up import small_corpus
-from train.augment import plain_windows
 from train.examples import heard_noise_examples, labelled_examples, noise_examples
 from train.net import Network
 from train.plan import Shape
 from train.recipe import TrainRecipe
 from train.speech_head import fit_speech_head, logistic
 from train.trainer import logits_of
+from train.windows import plain_windows
 
 RECIPE = TrainRecipe(name="test", width=0.25)
 FEATURES = RECIPES[RECIPE.features]

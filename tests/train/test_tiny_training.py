@@ -28,7 +28,6 @@ from rt_ser.recipes import RECIPES
 from rt_ser.testing import LABELS
 from rt_ser.types import F32, State
 from tests.train.made_up import small_corpus
-from train.augment import plain_windows
 from train.examples import labelled_examples, trained_labels
 from train.export import export, licence_of, load_run
 from train.fit import batches, fit, taken
@@ -36,6 +35,7 @@ from train.prepare import Prepared
 from train.quantise import run_int8
 from train.recipe import Augmentation, TrainRecipe, recipe_from
 from train.trainer import logits_of, masked_log_softmax, one_cycle
+from train.windows import plain_windows
 
 # Keras's own, in exporting a model under numpy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
