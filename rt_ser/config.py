@@ -98,7 +98,7 @@ class VadSettings(_Section):
     section: ClassVar[str] = "vad"
     mode: int = option(2, "webrtcvad aggressiveness", low=0, high=3)
     min_level_dbfs: float = option(
-        -75.0, "frames below this level are never speech", low=-120.0, high=0.0
+        -85.0, "frames below this level are never speech", low=-120.0, high=0.0
     )
     min_snr_db: float = option(
         6.0, "how far speech must rise above the noise floor, in dB", low=0.0, high=40.0

@@ -117,7 +117,7 @@ def test_the_third_gate_is_what_stops_noise() -> None:
 
 
 def test_what_is_below_the_level_floor_is_not_speech() -> None:
-    quiet = signals.scaled(signals.by_pattern("." * 5 + "S" * 60 + "." * 30), -62.0)
+    quiet = signals.scaled(signals.by_pattern("." * 5 + "S" * 60 + "." * 30), -72.0)
     assert segments_of(quiet) == []
     assert segments_of(quiet, activity(VadSettings(min_level_dbfs=-120.0))) != []
 
