@@ -40,22 +40,34 @@ def rows_of(
 
 
 def keep(figures: dict[str, Any], name: str, table: Path = TABLE) -> None:
-    """Append an evaluation to the table under ``"recipe:seed"``."""
+    """Add an evaluation to the table under ``"recipe:seed"``.
+
+    It takes the place of an earlier one by the same recipe, seed, protocol and corpus.
+    """
     recipe, _, seed = name.partition(":")
-    is_new = not table.exists()
-    with table.open("a", newline="", encoding="utf-8") as lines:
+    added = rows_of(figures, recipe=recipe, seed=seed, commit=_commit())
+    judged = {_subject(row) for row in added}
+    rows = [row for row in _rows(table) if _subject(row) not in judged] + added
+    with table.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows_of(figures, recipe=recipe, seed=seed, commit=_commit()))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _subject(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("recipe", "seed", "protocol", "corpus"))
+
+
+def _rows(table: Path) -> list[dict[str, Any]]:
+    if not table.exists():
+        return []
+    with table.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
 
 
 def read(table: Path = TABLE) -> list[dict[str, str]]:
     """Return all rows, the best of each protocol and corpus first; none if nothing was kept."""
-    if not table.exists():
-        return []
-    with table.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = _rows(table)
     return sorted(rows, key=lambda row: (row["protocol"], row["corpus"], -float(row["uar"])))
 
 
