@@ -17,7 +17,6 @@ from train.examples import Examples
 from train.recipe import TrainRecipe
 from train.windows import (
     I64,
-    Cut,
     crop,
     equaliser,
     gather,
@@ -71,8 +70,7 @@ class Augmenter:
         frames = frames or self._features.window_frames
         chosen = np.searchsorted(self._cumulative, rng.random(size) * self._cumulative[-1])
         chosen = np.minimum(chosen, len(self._labelled) - 1)
-        cut = self._cut(rng, self._labelled, chosen, frames, self._settings.stretch)
-        windows = self._voices(rng, cut, frames)
+        windows = self._voices(rng, chosen, frames)
         speech = np.ones(size, np.float32)
         silent = np.flatnonzero(rng.random(size) < self._recipe.noise_share)
         if len(silent):
@@ -83,10 +81,12 @@ class Augmenter:
         self._mask(rng, inputs)
         return self._mix(rng, inputs, chosen, speech)
 
-    def _voices(self, rng: np.random.Generator, cut: Cut, frames: int) -> F32:
+    def _voices(self, rng: np.random.Generator, chosen: I64, frames: int) -> F32:
         settings = self._settings
-        windows = self._bent(rng, gather(self._labelled, cut, frames), settings.mel_shift)
-        hit = np.flatnonzero(rng.random(len(windows)) < settings.reverb)
+        windows = self._windows(
+            rng, self._labelled, chosen, frames, settings.stretch, settings.mel_shift
+        )
+        hit = np.flatnonzero(rng.random(len(chosen)) < settings.reverb)
         if len(hit):
             windows[hit] = reverberate(
                 rng, windows[hit], self._features, settings.reverb_most_db
@@ -95,13 +95,20 @@ class Augmenter:
 
     def _noises(self, rng: np.random.Generator, n: int, frames: int) -> F32:
         """Bend noises further than voices, and lay some over others: there are few of them."""
-        settings, last = self._settings, len(self._noise) - 1
-        drawn = []
-        for _ in range(2):
-            chosen = np.minimum(np.searchsorted(self._noise_cumulative, rng.random(n)), last)
-            cut = self._cut(rng, self._noise, chosen, frames, settings.noise_stretch)
-            windows = gather(self._noise, cut, frames)
-            drawn.append(self._bent(rng, windows, settings.noise_mel_shift))
+        settings = self._settings
+        drawn = [
+            self._windows(
+                rng,
+                self._noise,
+                np.minimum(
+                    np.searchsorted(self._noise_cumulative, rng.random(n)), len(self._noise) - 1
+                ),
+                frames,
+                settings.noise_stretch,
+                settings.noise_mel_shift,
+            )
+            for _ in range(2)
+        ]
         first, second = drawn
         backwards = rng.random(n) < 0.3
         first[backwards] = first[backwards, ::-1]
@@ -110,18 +117,22 @@ class Augmenter:
         second += (levels(first) - levels(second) - fainter)[:, None, None].astype(np.float32)
         return np.logaddexp(first, second)
 
-    def _cut(
-        self, rng: np.random.Generator, source: Examples, chosen: I64, frames: int, stretch: float
-    ) -> Cut:
-        start, length = crop(rng, source.count[chosen], self._features, self._settings, frames)
+    def _windows(
+        self,
+        rng: np.random.Generator,
+        source: Examples,
+        chosen: I64,
+        frames: int,
+        stretch: float,
+        mel_shift: float,
+    ) -> F32:
+        settings, n = self._settings, len(chosen)
+        start, length = crop(rng, source.count[chosen], self._features, settings, frames)
         spread = np.log1p(stretch)
-        drawn = rng.uniform(-spread, spread, len(chosen)).astype(np.float32)
-        return Cut(chosen=chosen, start=start, length=length, rate=np.exp(drawn))
-
-    def _bent(self, rng: np.random.Generator, windows: F32, mel_shift: float) -> F32:
-        n, mels = len(windows), windows.shape[2]
+        rate = np.exp(rng.uniform(-spread, spread, n)).astype(np.float32)
+        windows = gather(source, chosen, start, length, rate, frames)
         windows = shift_mels(windows, rng.uniform(-mel_shift, mel_shift, n).astype(np.float32))
-        windows += equaliser(rng, n, mels, self._settings)
+        windows += equaliser(rng, n, windows.shape[2], settings)
         return windows
 
     def _pollute(self, rng: np.random.Generator, windows: F32, speech: F32) -> None:

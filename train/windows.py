@@ -5,8 +5,6 @@ In natural log of power, before level normalisation, where an equaliser is an ad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,28 +17,9 @@ from train.recipe import Augmentation
 I64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cut:
-    """Which stretch of each example is seen, all of shape (n,).
-
-    ``length`` rows from ``start`` on, ``rate`` rows a frame, of the examples ``chosen``.
-    """
-
-    chosen: I64
-    start: I64
-    length: I64
-    rate: F32
-
-    def rows(self, frames: int) -> NDArray[np.float64]:
-        """Return which row, counted from ``start``, each frame shows, shape (n, frames)."""
-        at = np.arange(frames)[None, :] * self.rate[:, None]
-        return np.asarray(at % np.maximum(self.length, 1)[:, None])
-
-
-def gather(examples: Examples, cut: Cut, frames: int) -> F32:
-    """Return windows of rows, read at a rate and repeated to fill, shape (n, frames, mels)."""
-    chosen, start, length = cut.chosen, cut.start, cut.length
-    at = cut.rows(frames)
+def gather(examples: Examples, chosen: I64, start: I64, length: I64, rate: F32, frames: int) -> F32:
+    """Return windows of rows, read at ``rate`` and repeated to fill, shape (n, frames, mels)."""
+    at = (np.arange(frames)[None, :] * rate[:, None]) % np.maximum(length, 1)[:, None]
     low = np.minimum(at.astype(np.int64), length[:, None] - 1)
     high = (low + 1) % length[:, None]
     base = (examples.first[chosen] + start)[:, None]
@@ -127,8 +106,7 @@ def levels(windows: F32) -> F32:
 def windows_of(examples: Examples, features: Recipe, chosen: I64, start: I64, length: I64) -> F32:
     """Return stretches of examples as model inputs, without augmentation."""
     rate = np.ones(len(chosen), np.float32)
-    cut = Cut(chosen=chosen, start=start, length=length, rate=rate)
-    windows = gather(examples, cut, features.window_frames)
+    windows = gather(examples, chosen, start, length, rate, features.window_frames)
     inputs = scale_to_unit(windows - levels(windows)[:, None, None], features)
     return inputs[..., None]
 

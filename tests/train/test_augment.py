@@ -20,15 +20,7 @@ from train.clips import clip_features, rows_of
 from train.examples import Examples, labelled_examples, noise_examples
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
-from train.windows import (
-    Cut,
-    crop,
-    equaliser,
-    gather,
-    levels,
-    plain_windows,
-    shift_mels,
-)
+from train.windows import crop, equaliser, gather, levels, plain_windows, shift_mels
 
 FEATURES = RECIPES["logmel64-v1"]
 RECIPE = TrainRecipe(name="test", noise_share=0.25)
@@ -99,8 +91,8 @@ def test_no_row_of_a_neighbour_is_ever_read(counts: list[int], seed: int, rate: 
     chosen = rng.integers(0, len(counts), 5)
     length = rng.integers(1, examples.count[chosen] + 1)
     start = rng.integers(0, examples.count[chosen] - length + 1)
-    cut = Cut(chosen=chosen, start=start, length=length, rate=np.full(5, rate, np.float32))
-    windows = gather(examples, cut, 64)
+    rates = np.full(5, rate, np.float32)
+    windows = gather(examples, chosen, start, length, rates, 64)
     assert windows.shape == (5, 64, 4)
     low, high = 1_000.0 * chosen + start, 1_000.0 * chosen + start + length - 1
     assert (windows >= low[:, None, None] - 1e-3).all()
@@ -108,17 +100,16 @@ def test_no_row_of_a_neighbour_is_ever_read(counts: list[int], seed: int, rate: 
 
 
 def test_at_natural_speed_rows_come_in_order_and_again() -> None:
-    one = np.array([1])
-    cut = Cut(chosen=one, start=2 * one, length=4 * one, rate=np.ones(1, "f4"))
-    windows = gather(marked([5, 7]), cut, 10)
+    windows = gather(
+        marked([5, 7]), np.array([1]), np.array([2]), np.array([4]), np.ones(1, "f4"), 10
+    )
     expected = 1_000.0 + 2 + np.arange(10) % 4
     np.testing.assert_array_equal(windows[0, :, 0], expected)
 
 
 def test_faster_reads_further() -> None:
-    none = np.array([0])
-    cut = Cut(chosen=none, start=none, length=np.array([100]), rate=np.array([1.5], "f4"))
-    fast = gather(marked([100]), cut, 20)[0, :, 0]
+    args = (marked([100]), np.array([0]), np.array([0]), np.array([100]))
+    fast = gather(*args, np.array([1.5], "f4"), 20)[0, :, 0]
     np.testing.assert_allclose(fast, 1.5 * np.arange(20), atol=1e-3)
 
 
