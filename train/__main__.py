@@ -17,6 +17,7 @@ COMMANDS = {
     "prepare": "find the corpora, compute and cache their features, report what is odd",
     "teach": "let a large encoder hear every clip, for recipes that learn from it",
     "fit": "train a network by a recipe, leaving a split's test speakers out",
+    "study": "train networks on views that a large encoder hears too, many side by side",
     "export": "make the int8 TFLite file and its manifest from a trained network",
     "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
     "robustness": "measure noise, level, telephone and room, and emotions where nobody speaks",

@@ -33,7 +33,7 @@ class Batch:
     ``inputs`` (n, frames, mels, 1); ``targets`` and ``masks`` (n, 2, CLASSES) hold those
     of an example and of the one mixed into it, ``blend`` (n,) the first one's share;
     ``speech`` (n,) is how much of the input is speech; ``labelled`` (n,) is 1 where the
-    targets mean anything. ``places`` (n, any) are to be imitated where ``placed`` (n,) is 1.
+    targets mean anything.
     """
 
     inputs: F32
@@ -42,8 +42,6 @@ class Batch:
     blend: F32
     speech: F32
     labelled: F32
-    places: F32
-    placed: F32
 
 
 class Augmenter:
@@ -188,10 +186,6 @@ class Augmenter:
         blend: F32 = np.where(mixed, larger, 1.0).astype(np.float32)
         share = blend[:, None, None]
         one = np.float32(1.0)
-        places = self._labelled.places[chosen]
-        second = np.where(mixed[:, None], places[other], places)
-        places = places * blend[:, None] + second * (one - blend[:, None])
-        known = np.isfinite(places).all(axis=1)
         targets = self._labelled.targets[chosen]
         masks = self._labelled.masks[chosen]
         return Batch(
@@ -201,6 +195,4 @@ class Augmenter:
             blend=blend,
             speech=speech,
             labelled=speech,
-            places=np.nan_to_num(places),
-            placed=speech * known,
         )

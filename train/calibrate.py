@@ -147,7 +147,7 @@ def _rows_of(examples: Examples, clips: Ints) -> Ints:
     return np.array([places[clip] for clip in clips.tolist()], np.int64)
 
 
-def prior_offsets(examples: Examples) -> F32:
+def prior_offsets(weights: F64, targets: F32, masks: F32) -> F32:
     """Return by how much the classes' logits exceed what balanced classes would have taught.
 
     Taken away from the logits they give the best balanced error (Menon et al. 2021, "Long-tail
@@ -155,14 +155,16 @@ def prior_offsets(examples: Examples) -> F32:
     and corpora have classes of other sizes. Shape (classes,), zero on average; a class is
     compared only with those of the corpora that have it.
     """
-    offsets, totals = np.zeros(examples.masks.shape[1]), np.zeros(examples.masks.shape[1])
-    for mask in np.unique(examples.masks, axis=0):
-        rows = (examples.masks == mask).all(axis=1)
-        weights = examples.weights[rows]
-        prior = weights @ examples.targets[rows] / weights.sum()
+    offsets, totals = np.zeros(masks.shape[1]), np.zeros(masks.shape[1])
+    kinds = (masks > 0) @ (1 << np.arange(masks.shape[1]))
+    for kind in np.unique(kinds):
+        rows = kinds == kind
+        mask = masks[rows][0]
+        weight = weights[rows].sum()
+        prior = weights[rows] @ targets[rows] / weight
         has = (mask > 0) & (prior > 0)
-        offsets[has] += weights.sum() * np.log(prior[has] * has.sum())
-        totals[has] += weights.sum()
+        offsets[has] += weight * np.log(prior[has] * has.sum())
+        totals[has] += weight
     taught = totals > 0
     offsets[taught] /= totals[taught]
     return np.asarray(np.where(taught, offsets - offsets[taught].mean(), 0.0), np.float32)

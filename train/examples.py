@@ -16,7 +16,6 @@ from train.clips import DEFAULT_RECIPE, rows_of
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
-from train.taught import UNTAUGHT, Lessons
 
 CLASSES = len(LABELS)
 
@@ -31,8 +30,7 @@ class Examples:
     ``rows`` has shape (all rows, mels), float16. ``first`` and ``count`` give each
     example's rows; ``targets`` its class distribution, ``masks`` the classes its corpus
     has, both shape (n, CLASSES); ``is_speech`` is False for noise, whose targets are all
-    zero. ``weights`` sum to 1. ``places`` (n, any) are what is to be imitated, see
-    :mod:`train.teach`, not finite where nothing is.
+    zero. ``weights`` sum to 1.
     """
 
     rows: NDArray[np.float16]
@@ -43,7 +41,6 @@ class Examples:
     is_speech: NDArray[np.bool_]
     weights: NDArray[np.float64]
     clip: NDArray[np.int64]
-    places: F32
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -59,11 +56,8 @@ def is_training_source(source: str) -> bool:
     return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
 
 
-def soft_target(clip: Clip, recipe: TrainRecipe, taught: Lessons = UNTAUGHT) -> F32:
-    """Return a clip's class distribution: its label, smoothed, and what a crowd and teacher hear.
-
-    The crowd's votes are blended with the label, and the teacher's opinion with both.
-    """
+def soft_target(clip: Clip, recipe: TrainRecipe) -> F32:
+    """Return a clip's class distribution: its label, blended with a crowd's votes, smoothed."""
     mask = class_mask(clip.corpus)
     target = np.zeros(CLASSES, np.float32)
     target[clip.target] = 1.0
@@ -72,9 +66,6 @@ def soft_target(clip: Clip, recipe: TrainRecipe, taught: Lessons = UNTAUGHT) -> 
         target = (1 - recipe.vote_weight) * target + recipe.vote_weight * votes / votes.sum()
     smooth = recipe.label_smoothing
     target = (1 - smooth) * target + smooth * mask / mask.sum()
-    if clip.key in taught.opinions:
-        share = recipe.teacher_share
-        target = (1 - share) * target + share * taught.opinions[clip.key]
     return np.asarray(target, np.float32)
 
 
@@ -84,7 +75,7 @@ def class_mask(corpus: str) -> F32:
 
 
 def labelled_examples(
-    prepared: Prepared, clips: Iterable[Clip], recipe: TrainRecipe, taught: Lessons = UNTAUGHT
+    prepared: Prepared, clips: Iterable[Clip], recipe: TrainRecipe
 ) -> Examples:
     """Collect the utterances of the clips, weighted by corpus and class; maybe none at all."""
     wanted = {clip.key for clip in clips}
@@ -107,23 +98,19 @@ def labelled_examples(
             position += len(part)
         kept.append(clip)
     used = [kept[index] for index in source]
-    nowhere = np.full(taught.count, np.nan, np.float32)
     return Examples(
         rows=np.concatenate(rows),
         first=np.array(first, np.int64),
         count=np.array(count, np.int64),
-        targets=np.array([soft_target(clip, recipe, taught) for clip in used]).reshape(-1, CLASSES),
+        targets=np.array([soft_target(clip, recipe) for clip in used]).reshape(-1, CLASSES),
         masks=np.array([class_mask(clip.corpus) for clip in used]).reshape(-1, CLASSES),
         is_speech=np.ones(len(used), np.bool_),
-        weights=_weights(used, np.array(count, np.int64), recipe),
+        weights=utterance_weights(used, np.array(count, np.int64), recipe),
         clip=np.array(source, np.int64),
-        places=np.reshape(
-            [taught.places.get(clip.key, nowhere) for clip in used], (len(used), taught.count)
-        ).astype(np.float32),
     )
 
 
-def _weights(
+def utterance_weights(
     clips: Sequence[Clip], count: NDArray[np.int64], recipe: TrainRecipe
 ) -> NDArray[np.float64]:
     """Weigh each utterance by its corpus's share and its class's rarity in that corpus."""
@@ -201,7 +188,6 @@ def _end_to_end(
         is_speech=np.full(len(parts), speech),
         weights=weights,
         clip=clip,
-        places=np.zeros((len(parts), 0), np.float32),
     )
 
 
@@ -234,7 +220,7 @@ def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Example
 
 
 def together(most: Examples, others: Examples | None, share: float) -> Examples:
-    """Return both, ``share`` of the weight going to ``others``, which no teacher has heard."""
+    """Return both, ``share`` of the weight going to ``others``."""
     if others is None or not share:
         return most
     joined = {
@@ -244,8 +230,5 @@ def together(most: Examples, others: Examples | None, share: float) -> Examples:
     return Examples(
         first=np.concatenate([most.first, others.first + len(most.rows)]),
         weights=np.concatenate([most.weights * (1.0 - share), others.weights * share]),
-        places=np.concatenate(
-            [most.places, np.full((len(others), most.places.shape[1]), np.nan, np.float32)]
-        ),
         **joined,
     )

@@ -102,7 +102,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     speakers, whom training never saw; they are 1 and 0 where the run kept none. Only the
     classes that the run's corpora have are kept.
     """
-    from train.calibrate import prior_offsets, recalls_mean, speech_offset, temperature_of
+    from train.calibrate import recalls_mean, speech_offset, temperature_of
     from train.quantise import run_int8, save_bytes, to_int8
     from train.speech_head import fit_speech_head
     from train.trainer import logits_of
@@ -123,7 +123,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         features,
         classes=columns,
         shape=recipe.shape,
-        offsets=np.array(told["offsets"]) if "offsets" in told else prior_offsets(labelled),
+        offsets=np.array(told["offsets"]),
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
     content = to_int8(model, _representative(prepared, seen, recipe))

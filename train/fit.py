@@ -37,9 +37,6 @@ from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_log import RunLog
 from train.splits import dev_speakers, load_split
-from train.taught import UNTAUGHT
-from train.teach.heard import Heard, read_heard
-from train.teach.lessons import lessons
 from train.trainer import Trainer, logits_of
 from train.windows import plain_windows
 
@@ -109,14 +106,12 @@ def fit(
     split: str | None,
     seed: int,
     run: Path,
-    heard: Heard | None = None,
     tensorboard: bool = False,
 ) -> Network:
     """Train on a split's training side (all clips if ``None``) and save below ``run``.
 
     Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (resumed from if it is
-    there) and ``weights.pt`` with the averaged weights. ``heard`` is what a teacher made of
-    the clips, which a recipe that learns from one needs; ``tensorboard`` asks for event files.
+    there) and ``weights.pt`` with the averaged weights. ``tensorboard`` asks for event files.
     """
     run.mkdir(parents=True, exist_ok=True)
     clips = list(prepared.clips)
@@ -125,18 +120,17 @@ def fit(
     clips = [clip for clip in clips if clip.corpus in recipe.corpora]
     held = dev_speakers(clips, recipe.dev_speakers)
     seen = [clip for clip in clips if clip.speaker not in held]
-    taught = lessons(heard, seen, recipe.corpus_weight) if heard and seen else UNTAUGHT
-    labelled = labelled_examples(prepared, seen, recipe, taught)
+    labelled = labelled_examples(prepared, seen, recipe)
     dev = None
     if held:
         dev = labelled_examples(prepared, [c for c in clips if c.speaker in held], recipe)
     if not len(labelled):
         raise ConfigError(f"split={split!r} leaves nothing to train on: choose another")
-    offsets = prior_offsets(labelled)
+    offsets = prior_offsets(labelled.weights, labelled.targets, labelled.masks)
     read = read_examples(prepared, trained_labels({clip.corpus for clip in clips}))
     labelled = together(labelled, read, recipe.read_share)
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)
-    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed, places=taught.count)
+    trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed)
     number = trainer.restore(run / CHECKPOINT) if (run / CHECKPOINT).exists() else 0
     about = {
         "split": split,
@@ -209,7 +203,7 @@ def _log(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train fit``."""
     add_data_arguments(parser)
-    parser.add_argument("--recipe", default="fourth", help="name or .yaml (default: %(default)s)")
+    parser.add_argument("--recipe", default="third", help="name or .yaml (default: %(default)s)")
     parser.add_argument("--split", help="leave this split's test speakers out (default: none)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--threads", type=int, help="processor threads (default: one per core)")
@@ -222,19 +216,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train one model."""
     recipe = load_recipe(arguments.recipe)
+    if recipe.has_teacher:
+        raise ConfigError(f"recipe={recipe.name!r} has a teacher: use python -m train study")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     name = f"{recipe.name}-{arguments.split or 'all'}-{arguments.seed}".replace(":", "-")
     folder = arguments.run or Path("runs") / name
     prepared = prepare(arguments.data, arguments.cache)
-    heard = read_heard(prepared, arguments.cache) if recipe.has_teacher else None
     fit(
         prepared,
         recipe,
         split=arguments.split,
         seed=arguments.seed,
         run=folder,
-        heard=heard,
         tensorboard=arguments.tensorboard,
     )
     print(f"saved {folder / 'weights.pt'}")

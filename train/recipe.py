@@ -39,6 +39,7 @@ class Augmentation:
     mel_mask_bands: int = 8
     mixup: float = 0.5
     mixup_alpha: float = 0.3
+    babble: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,9 @@ class TrainRecipe:
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
-    ``teacher_share`` of each target is a teacher's opinion, and ``imitation`` weighs the
-    error in saying where the teacher places the clip: see :mod:`train.teach`.
+    ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
+    ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
+    error in saying where it places the view.
     """
 
     name: str
@@ -79,6 +81,7 @@ class TrainRecipe:
     speech_loss: float = 0.2
     teacher_share: float = 0.0
     imitation: float = 0.0
+    views: int = 0
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -99,12 +102,19 @@ class TrainRecipe:
     @property
     def has_teacher(self) -> bool:
         """Whether anything is learnt from a teacher."""
-        return self.teacher_share > 0 or self.imitation > 0
+        return self.views > 0
 
     @property
     def corpora(self) -> frozenset[str]:
         """Corpora that are trained on."""
         return frozenset(self.corpus_weight)
+
+    @property
+    def courses(self) -> tuple[tuple[float, int], ...]:
+        """Shares of all steps, one after the other, and the frames of the windows they see."""
+        full = recipe_named(self.features).window_frames
+        parts = ((self.short_share, self.short_frames), (1.0 - self.short_share, full))
+        return tuple((share, frames) for share, frames in parts if share > 0)
 
     def frames_at(self, step: int) -> int:
         """Return the frames of the windows that a step sees."""

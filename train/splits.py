@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from rt_ser.errors import ConfigError
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
@@ -116,6 +117,20 @@ def dev_speakers(clips: Sequence[Clip], count: int, seed: int = 0) -> frozenset[
         if group
     ]
     return frozenset(str(name) for part in chosen for name in part)
+
+
+def parts_of(clips: Sequence[Clip], parts: int) -> NDArray[np.int64]:
+    """Put every clip into one of some parts, whole speakers, each corpus spread over them.
+
+    -1 where a corpus has one speaker only: nobody else could give an opinion of it.
+    """
+    part: dict[str, int] = {}
+    for corpus in sorted({clip.corpus for clip in clips}):
+        speakers = sorted({clip.speaker for clip in clips if clip.corpus == corpus})
+        part |= {name: place % parts for place, name in enumerate(speakers)}
+        if len(speakers) == 1:
+            part[speakers[0]] = -1
+    return np.array([part[clip.speaker] for clip in clips], np.int64)
 
 
 def _check_disjoint(name: str, found: Sequence[Split]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from rt_ser.errors import ConfigError
@@ -44,12 +43,6 @@ def loss_of(outputs: Outputs, batch: dict[str, torch.Tensor], speech_weight: flo
     return emotion + speech_weight * speech
 
 
-def imitation_of(said: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean squared error in saying where the teacher places clips, of those that it placed."""
-    each = (said - batch["places"]).square().mean(1)
-    return (each * batch["placed"]).sum() / batch["placed"].sum().clamp(min=1.0)
-
-
 def one_cycle(step: int, total: int, peak: float) -> float:
     """Rise to ``peak`` over the first quarter and fall to nearly zero by cosine (Smith 2018)."""
     rise = max(1, total // 4)
@@ -62,13 +55,10 @@ def one_cycle(step: int, total: int, peak: float) -> float:
 class Trainer:
     """A network, its optimiser and the running average of its weights.
 
-    Trains on the first CUDA device if there is one, else on the processor. With ``places``
-    a linear layer, which training alone needs, says where the teacher places a clip.
+    Trains on the first CUDA device if there is one, else on the processor.
     """
 
-    def __init__(
-        self, recipe: TrainRecipe, total_steps: int, seed: int, *, places: int = 0
-    ) -> None:
+    def __init__(self, recipe: TrainRecipe, total_steps: int, seed: int) -> None:
         torch.manual_seed(seed)
         self.recipe, self.total = recipe, total_steps
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -77,12 +67,7 @@ class Trainer:
             features, classes=CLASSES, shape=recipe.shape, dropout=recipe.dropout
         ).to(self.device)
         self.average = copy.deepcopy(self.network).eval()
-        self.imitator: nn.Module = nn.Identity()
-        if places:
-            self.imitator = nn.Linear(self.network.pooled_size, places).to(self.device)
         groups = decay_groups(self.network, recipe.weight_decay)
-        if places:
-            groups.append({"params": list(self.imitator.parameters()), "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(groups, lr=1e-4, fused=True)
 
     def step(self, batch: Batch, number: int) -> float:
@@ -93,10 +78,8 @@ class Trainer:
             name: torch.from_numpy(getattr(batch, name)).to(self.device) for name in Batch.__slots__
         }
         self.network.train()
-        pooled = self.network.pooled(tensors["inputs"].movedim(3, 1))
-        loss = loss_of(self.network.logits(pooled), tensors, self.recipe.speech_loss)
-        if self.recipe.imitation and tensors["places"].shape[1]:
-            loss = loss + self.recipe.imitation * imitation_of(self.imitator(pooled), tensors)
+        outputs = self.network(tensors["inputs"].movedim(3, 1))
+        loss = loss_of(outputs, tensors, self.recipe.speech_loss)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -131,7 +114,6 @@ class Trainer:
             )
         self.network.load_state_dict(kept["network"])
         self.average.load_state_dict(kept["average"])
-        self.imitator.load_state_dict(kept["imitator"])
         self.optimizer.load_state_dict(kept["optimizer"])
         torch.set_rng_state(kept["random"].cpu())
         return int(kept["step"])
@@ -141,7 +123,6 @@ class Trainer:
             "recipe": repr(self.recipe),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "imitator": self.imitator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
 

@@ -55,7 +55,6 @@ def marked(counts: list[int]) -> Examples:
         rows=values, first=np.cumsum(counts_array) - counts_array, count=counts_array,
         targets=np.zeros((n, 8), "f4"), masks=np.ones((n, 8), "f4"),
         is_speech=np.ones(n, bool), weights=np.full(n, 1 / n), clip=np.arange(n),
-        places=np.zeros((n, 0), "f4"),
     )  # fmt: skip
 
 

@@ -152,29 +152,22 @@ def test_the_speech_head_may_veto_one_window_in_a_hundred(examples: Examples) ->
 # Priors -----------------------------------------------------------------------------------
 
 
-def weighted(targets: list[list[float]], masks: list[list[int]]) -> Examples:
+def offsets_of(targets: list[list[float]], masks: list[list[int]]) -> F32:
     n = len(targets)
-    return Examples(
-        rows=np.zeros((n, 64), "f2"), first=np.arange(n), count=np.ones(n, "i8"),
-        targets=np.array(targets, "f4"), masks=np.array(masks, "f4"),
-        is_speech=np.ones(n, bool), weights=np.full(n, 1.0 / n), clip=np.arange(n),
-        places=np.zeros((n, 0), "f4"),
-    )  # fmt: skip
+    return prior_offsets(np.full(n, 1.0 / n), np.array(targets, "f4"), np.array(masks, "f4"))
 
 
 def test_a_class_that_was_taught_too_often_is_taken_back() -> None:
-    found = prior_offsets(weighted([[0.6, 0.3, 0.1]], [[1, 1, 1]]))
+    found = offsets_of([[0.6, 0.3, 0.1]], [[1, 1, 1]])
     np.testing.assert_allclose(found - found[0], np.log([1.0, 0.5, 1 / 6]), atol=1e-6)
     assert found.mean() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_class_is_compared_only_within_corpora_that_have_it() -> None:
     """Few clips of a third class in another corpus do not make it rare."""
-    found = prior_offsets(
-        weighted([[0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]], [[1, 1, 0], [1, 1, 1]])
-    )
+    found = offsets_of([[0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]], [[1, 1, 0], [1, 1, 1]])
     np.testing.assert_allclose(found, 0.0, atol=1e-6)
 
 
 def test_classes_never_taught_are_left_alone() -> None:
-    assert prior_offsets(weighted([[0.8, 0.2, 0.0]], [[1, 1, 0]]))[2] == 0.0
+    assert offsets_of([[0.8, 0.2, 0.0]], [[1, 1, 0]])[2] == 0.0

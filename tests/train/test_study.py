@@ -1,0 +1,228 @@
+"""A whole training from views in seconds: played, shown, heard, learnt, killed, gone on with."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
+
+import torch
+
+from rt_ser.errors import ConfigError
+from rt_ser.recipes import recipe_named
+from rt_ser.types import RATE_HZ
+from tests.train.made_up import EMOTIONS, small_corpus, voice
+from train.examples import noise_examples
+from train.export import load_run
+from train.fit import CHECKPOINT
+from train.prepare import Prepared
+from train.recipe import Augmentation, TrainRecipe
+from train.study import Task, every, study
+from train.views.distort import Distortion
+from train.views.school import School, found_school
+from train.views.student import Student
+from train.views.teaching import Lesson, lesson_for
+
+RECIPE = TrainRecipe(
+    name="tiny", width=0.25, batch=8, epochs=4, epoch_examples=64, dev_speakers=1, views=5,
+    short_share=0.6, short_frames=64, peak_rate=0.01, average=0.9, noise_share=0.2, dropout=0.1,
+    teacher_share=0.5, imitation=0.5, corpus_weight={"cremad": 1.0},
+    augmentation=Augmentation(noise=0.2, mixup=0.2, shortest_s=0.2),
+)  # fmt: skip
+
+
+def overall(mels: torch.Tensor) -> torch.Tensor:
+    """Hear means and deviations of what is heard: an encoder of no layers."""
+    return torch.cat([mels.mean(1), mels.std(1)], dim=1)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Made-up clips, and their recordings as files."""
+    folder, found = tmp_path_factory.mktemp("recordings"), small_corpus()
+    clips = []
+    for number, clip in enumerate(found.clips):
+        path = folder / f"{number}.wav"
+        samples = voice(EMOTIONS.index(clip.emotion), number)
+        soundfile.write(path, samples, RATE_HZ, subtype="FLOAT")
+        clips.append(replace(clip, path=path))
+    return replace(found, clips=tuple(clips))
+
+
+@pytest.fixture(scope="module")
+def school(prepared: Prepared) -> School:
+    return found_school(prepared, RECIPE, overall, torch.device("cpu"), jobs=1)
+
+
+@pytest.fixture(scope="module")
+def lesson(school: School) -> Lesson:
+    return lesson_for(school, RECIPE, None)
+
+
+@pytest.fixture(scope="module")
+def folders(
+    prepared: Prepared, lesson: Lesson, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Two networks that learnt side by side."""
+    root = tmp_path_factory.mktemp("runs")
+    study(prepared, [(task_for(root / str(seed), seed), lesson) for seed in (0, 1)])
+    return [root / "0", root / "1"]
+
+
+def task_for(folder: Path, seed: int, recipe: TrainRecipe = RECIPE) -> Task:
+    return Task(recipe=recipe, split=None, seed=seed, folder=folder)
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(folder / "weights.pt", weights_only=True)
+    return found
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# Views of a corpus ------------------------------------------------------------------------
+
+
+def test_every_utterance_is_seen_and_heard_as_often_as_the_recipe_says(school: School) -> None:
+    assert [heard.seen.shape[1:] for heard in school.heard] == [(64, 64), (256, 64)]
+    for heard, times in zip(school.heard, (3, 2), strict=True):
+        assert set(np.bincount(heard.utterance)) == {times}
+        assert heard.pooled.shape == (len(heard.utterance), 160)
+        assert heard.seen.isfinite().all()
+        assert heard.pooled.isfinite().all()
+
+
+TESTED = {"cremad-1001", "cremad-1006"}
+"""Those of the made-up speakers who are tested in the fifth fold."""
+
+
+@pytest.fixture(scope="module")
+def fifth(school: School) -> Lesson:
+    return lesson_for(school, replace(RECIPE, dev_speakers=0), "joint:5")
+
+
+def test_nobody_who_is_tested_is_learnt_from(school: School, fifth: Lesson) -> None:
+    everybody = {clip.speaker for clip in school.clips}
+    assert everybody > TESTED
+    for course, heard in zip(fifth.courses, school.heard, strict=True):
+        owners = school.owner[heard.utterance[course.rows.numpy()]]
+        assert {school.clips[owner].speaker for owner in owners} == everybody - TESTED
+
+
+def test_how_those_sound_who_are_tested_changes_nothing(school: School, fifth: Lesson) -> None:
+    changed = []
+    for heard in school.heard:
+        owners = school.owner[heard.utterance]
+        tested = torch.tensor([school.clips[owner].speaker in TESTED for owner in owners])
+        changed.append(
+            replace(
+                heard,
+                pooled=torch.where(tested[:, None], 7.0, heard.pooled),
+                seen=torch.where(tested[:, None, None], 0.0, heard.seen),
+            )
+        )
+    other = replace(school, heard=tuple(changed))
+    again = lesson_for(other, replace(RECIPE, dev_speakers=0), "joint:5")
+    for first, second in zip(fifth.courses, again.courses, strict=True):
+        torch.testing.assert_close(first.places, second.places)
+        torch.testing.assert_close(first.targets, second.targets)
+        torch.testing.assert_close(first.seen[first.rows], second.seen[second.rows])
+
+
+def test_targets_are_distributions_over_the_corpus_s_classes(lesson: Lesson) -> None:
+    for course in lesson.courses:
+        torch.testing.assert_close(course.targets.sum(1), torch.ones(len(course.targets)))
+        assert (course.targets[course.masks == 0] == 0).all()
+        assert course.steps > 0
+    assert len(lesson.held) == 1
+
+
+# Learning ---------------------------------------------------------------------------------
+
+
+def test_networks_side_by_side_learn_and_differ_by_their_seed(folders: list[Path]) -> None:
+    total = RECIPE.epochs * RECIPE.steps_per_epoch
+    for folder in folders:
+        log = log_of(folder)
+        assert len(log) == total // every(total) + (total % every(total) > 0)
+        losses = [float(row["loss"]) for row in log]
+        # of a running mean that begins at nothing: it has caught up with the loss by then
+        assert losses[-1] > 0.0
+        assert 0.0 <= float(log[-1]["dev_uar"]) <= 1.0
+        assert (folder / "log.png").read_bytes().startswith(b"\x89PNG")
+        told, recipe, network = load_run(folder)
+        assert recipe == RECIPE
+        assert len(told["offsets"]) == 8
+        assert all(value.isfinite().all() for value in network.state_dict().values())
+    one, two = map(weights_of, folders)
+    assert any((one[name] != two[name]).any() for name in one)
+
+
+def test_going_on_gives_the_same_network(
+    prepared: Prepared, lesson: Lesson, tmp_path: Path
+) -> None:
+    """The checkpoint holds all that a step changes: weights, moments, averages, randomness."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    study(prepared, [(task_for(whole, 3), lesson)])
+    features = recipe_named(RECIPE.features)
+    distortion = Distortion(
+        noise_examples(prepared), features, RECIPE.augmentation, torch.device("cpu")
+    )
+    student = Student(RECIPE, lesson.courses, distortion, 3)
+    for _ in range(student.total // 2):
+        student.step()
+    stopped.mkdir()
+    student.save(stopped / CHECKPOINT)
+    torch.manual_seed(77)
+    study(prepared, [(task_for(stopped, 3), lesson)])
+    for name, value in weights_of(whole).items():
+        torch.testing.assert_close(weights_of(stopped)[name], value, rtol=1e-4, atol=1e-5)
+    ends = [(row["epoch"], row["loss"]) for row in log_of(stopped)]
+    assert ends == [(row["epoch"], row["loss"]) for row in log_of(whole)][-len(ends) :]
+
+
+def test_a_finished_run_is_not_trained_further(
+    prepared: Prepared, lesson: Lesson, folders: list[Path]
+) -> None:
+    before, log = weights_of(folders[1]), log_of(folders[1])
+    study(prepared, [(task_for(folders[1], 1), lesson)])
+    for name, value in before.items():
+        torch.testing.assert_close(weights_of(folders[1])[name], value)
+    assert log_of(folders[1]) == log
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    prepared: Prepared, lesson: Lesson, folders: list[Path]
+) -> None:
+    before = yaml.safe_load((folders[0] / "run.yaml").read_text(encoding="utf-8"))
+    other = replace(RECIPE, weight_decay=0.5)
+    with pytest.raises(ConfigError, match="left by another recipe than 'tiny' now is"):
+        study(prepared, [(task_for(folders[0], 0, other), lesson)])
+    assert yaml.safe_load((folders[0] / "run.yaml").read_text(encoding="utf-8")) == before
+
+
+def test_a_recipe_without_a_teacher_says_what_to_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from train.__main__ import main
+
+    options = ["--data", ".", "--recipe", "third", "--weights", "x", "--splits", "all"]
+    assert main(["study", *options]) == ConfigError.exit_code
+    assert "recipe='third' has no teacher: use python -m train fit" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_replays_what_it_recorded(prepared: Prepared, tmp_path: Path) -> None:
+    school = found_school(prepared, RECIPE, overall, torch.device("cuda"), jobs=1)
+    study(prepared, [(task_for(tmp_path / "gpu", 0), lesson_for(school, RECIPE, None))])
+    assert all(value.isfinite().all() for value in weights_of(tmp_path / "gpu").values())

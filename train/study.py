@@ -1,0 +1,174 @@
+"""Train networks on views that a large encoder hears too, several networks side by side.
+
+The encoder hears every view once, whatever number of networks learn from them. Made for a
+GPU, where a network takes a minute; without one it works all the same, in a day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from rt_ser.errors import ConfigError
+from rt_ser.recipes import recipe_named
+from train.arguments import add_data_arguments
+from train.examples import Examples, labelled_examples, noise_examples
+from train.fit import CHECKPOINT, clip_uar
+from train.plots import save, training_plot
+from train.prepare import Prepared, prepare
+from train.recipe import TrainRecipe, load_recipe
+from train.run_log import RunLog
+from train.views.distort import Distortion
+from train.views.encoder import Encoder, read_weights
+from train.views.school import found_school
+from train.views.student import Student
+from train.views.teaching import Lesson, lesson_for
+
+_LOOKS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A network to train: by a recipe, without a split's test speakers, into a folder."""
+
+    recipe: TrainRecipe
+    split: str | None
+    seed: int
+    folder: Path
+
+
+class _Run:
+    """One network on its way, and its folder."""
+
+    def __init__(self, task: Task, lesson: Lesson, prepared: Prepared) -> None:
+        recipe, self.folder = task.recipe, task.folder
+        device = lesson.courses[0].seen.device
+        distortion = Distortion(
+            noise_examples(prepared), recipe_named(recipe.features), recipe.augmentation, device
+        )
+        self.student = Student(recipe, lesson.courses, distortion, task.seed)
+        self._dev = _dev_of(prepared, recipe, lesson)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / CHECKPOINT).exists():
+            self.student.restore(self.folder / CHECKPOINT)
+        about = {
+            "split": task.split,
+            "seed": task.seed,
+            "held": list(lesson.held),
+            "offsets": [round(float(offset), 4) for offset in lesson.offsets],
+            "recipe": asdict(recipe),
+        }
+        text = yaml.safe_dump(about, sort_keys=False)
+        (self.folder / "run.yaml").write_text(text, encoding="utf-8")
+        self._log = RunLog(self.folder, self._looks_until(self.student.number))
+
+    def _looks_until(self, number: int) -> int:
+        return number // every(self.student.total)
+
+    def look(self, seconds: float) -> str:
+        """Log how it is doing, keep what going on needs, and tell in a few characters."""
+        student, recipe = self.student, self.student.recipe
+        row: dict[str, Any] = {"epoch": round(student.number / recipe.steps_per_epoch)}
+        row |= {"loss": round(float(student.loss), 4), "seconds": round(seconds, 1), "dev_uar": ""}
+        if self._dev is not None:
+            row["dev_uar"] = round(clip_uar(student.average, self._dev, recipe), 4)
+        self._log.add(row)
+        student.save(self.folder / CHECKPOINT)
+        return f"{row['loss']:.3f} {row['dev_uar']}".rstrip()
+
+    def finish(self) -> None:
+        """Write the averaged weights and the plot of the log."""
+        weights = {name: value.cpu() for name, value in self.student.average.state_dict().items()}
+        torch.save(weights, self.folder / "weights.pt")
+        save(training_plot(self._log.rows()), self.folder / "log.png")
+
+
+def _dev_of(prepared: Prepared, recipe: TrainRecipe, lesson: Lesson) -> Examples | None:
+    held = [clip for clip in prepared.clips if clip.speaker in lesson.held]
+    return labelled_examples(prepared, held, recipe) if held else None
+
+
+def every(total: int) -> int:
+    """Return after how many steps the networks are looked at."""
+    return max(1, total // _LOOKS)
+
+
+def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
+    """Train all the networks side by side, the same number of steps each.
+
+    Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (gone on from if it is
+    there) and ``weights.pt`` with the averaged weights into each folder.
+    """
+    runs = [_Run(task, lesson, prepared) for task, lesson in tasks]
+    began, first = time.monotonic(), min(run.student.number for run in runs)
+    while behind := [run for run in runs if run.student.number < run.student.total]:
+        number = min(run.student.number for run in behind)
+        for run in behind:
+            if run.student.number == number:
+                run.student.step()
+        total = behind[0].student.total
+        if (number + 1) % every(total) == 0 or number + 1 == total:
+            seconds = time.monotonic() - began
+            told = ", ".join(run.look(seconds) for run in behind if run.student.number > number)
+            left = seconds / (number + 1 - first) * (total - number - 1) / 60.0
+            print(f"step {number + 1} of {total}: {told}; about {left:.1f} min left", flush=True)
+    for run in runs:
+        run.finish()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``python -m train study``."""
+    add_data_arguments(parser)
+    parser.add_argument("--recipe", default="sixth", help="name or .yaml (default: %(default)s)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="Whisper base as CTranslate2 keeps it (model.bin of Systran/faster-whisper-base)",
+    )
+    parser.add_argument(
+        "--splits", nargs="+", required=True, help="one network for each; 'all' leaves nobody out"
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="and for each of these")
+    parser.add_argument(
+        "--together", type=int, default=9, help="networks side by side (default: %(default)s)"
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="default: %(default)s")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that play recordings (default: %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train the networks."""
+    recipe = load_recipe(arguments.recipe)
+    if not recipe.has_teacher:
+        raise ConfigError(f"recipe={recipe.name!r} has no teacher: use python -m train fit")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    encoder = Encoder(read_weights(arguments.weights), device)
+    prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
+    school = found_school(prepared, recipe, encoder, device, jobs=arguments.jobs)
+    asked = []
+    for split in arguments.splits:
+        lesson = lesson_for(school, recipe, None if split == "all" else split)
+        for seed in arguments.seeds:
+            name = f"{recipe.name}-{split}-{seed}".replace(":", "-")
+            task = Task(
+                recipe=recipe,
+                split=None if split == "all" else split,
+                seed=seed,
+                folder=arguments.runs / name,
+            )
+            asked.append((task, lesson))
+    for first in range(0, len(asked), arguments.together):
+        study(prepared, asked[first : first + arguments.together])
+    print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")
