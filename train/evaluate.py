@@ -122,11 +122,20 @@ def training_of(model: Path) -> dict[str, Any]:
     ``split`` is the fold that it left out (``None``: it was trained on everybody),
     ``recipe`` and ``seed`` what it came from.
     """
+    return dict(_manifest_of(model).get("training") or {})
+
+
+def _manifest_of(model: Path) -> dict[str, Any]:
     manifest = model.with_suffix(".yaml")
     if not manifest.exists():
         return {}
-    tree = yaml.safe_load(manifest.read_text(encoding="utf-8")) or {}
-    return dict(tree.get("training") or {})
+    return dict(yaml.safe_load(manifest.read_text(encoding="utf-8")) or {})
+
+
+def int8_loss_of(model: Path, split: Split) -> float | None:
+    """Return the points of UAR that int8 cost on a split, where ``export`` has told."""
+    told = (_manifest_of(model).get("metrics") or {}).get(split.name) or {}
+    return told.get("int8_loss")
 
 
 def check_unseen(clips: Sequence[Clip], training: dict[str, Any], split: Split) -> None:
@@ -162,6 +171,7 @@ def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, A
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "size_bytes": model.stat().st_size,
         "split": split.name,
+        "int8_loss": int8_loss_of(model, split),
         "corpora": {
             name: scorecard(items, split.classes_of(name))
             for name, items in by_corpus.items()

@@ -52,6 +52,30 @@ def one_cycle(step: int, total: int, peak: float) -> float:
     return peak * (0.5 + 0.5 * math.cos(math.pi * fallen)) + 1e-6
 
 
+def write_checkpoint(path: Path, recipe: TrainRecipe, state: dict[str, Any]) -> None:
+    """Write a state of training by a recipe; the file is whole at every moment."""
+    partial = path.with_suffix(".partial")
+    torch.save({"recipe": repr(recipe), **state}, partial)
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path, recipe: TrainRecipe, device: torch.device) -> dict[str, Any]:
+    """Read what :func:`write_checkpoint` wrote.
+
+    Raises
+    ------
+    ConfigError
+        If the file belongs to another recipe.
+    """
+    kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if kept["recipe"] != repr(recipe):
+        raise ConfigError(
+            f"{path}: left by another recipe than {recipe.name!r} now is: "
+            "delete the folder, or train into another"
+        )
+    return kept
+
+
 class Trainer:
     """A network, its optimiser and the running average of its weights.
 
@@ -94,9 +118,8 @@ class Trainer:
 
     def save(self, path: Path, number: int) -> None:
         """Write everything that resuming needs; the file is whole at every moment."""
-        partial = path.with_suffix(".partial")
-        torch.save({"step": number, "random": torch.get_rng_state(), **self._state()}, partial)
-        partial.replace(path)
+        state = {"step": number, "random": torch.get_rng_state(), **self._state()}
+        write_checkpoint(path, self.recipe, state)
 
     def restore(self, path: Path) -> int:
         """Read what :meth:`save` wrote and return the number of the next step.
@@ -106,12 +129,7 @@ class Trainer:
         ConfigError
             If the file belongs to another recipe.
         """
-        kept = torch.load(path, map_location=self.device, weights_only=True)
-        if kept["recipe"] != repr(self.recipe):
-            raise ConfigError(
-                f"{path}: left by another recipe than {self.recipe.name!r} now is: "
-                "delete the folder, or choose another with --run"
-            )
+        kept = read_checkpoint(path, self.recipe, self.device)
         self.network.load_state_dict(kept["network"])
         self.average.load_state_dict(kept["average"])
         self.optimizer.load_state_dict(kept["optimizer"])
@@ -120,7 +138,6 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "recipe": repr(self.recipe),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -23,6 +23,7 @@ from train.evaluate import (
     clips_under_test,
     evaluation,
     hear,
+    int8_loss_of,
     record,
     split_named,
     training_of,
@@ -257,6 +258,19 @@ def test_the_manifest_takes_the_headline_figures(
     told = metrics["cremad"]
     assert (told.get("uar_low"), told.get("uar_high")) == interval
     assert ("uar_low" in told) == ("uar_high" in told) == (interval != (None, None))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "wanted"),
+    [(None, None), ("name: tiny\n", None), ("metrics: {first:1: {int8_loss: 0.25}}\n", 0.25)],
+)
+def test_what_int8_costs_is_told_where_the_export_measured_it(
+    tmp_path: Path, manifest: str | None, wanted: float | None
+) -> None:
+    if manifest is not None:
+        (tmp_path / "tiny.yaml").write_text(manifest)
+    assert int8_loss_of(tmp_path / "tiny.tflite", split_named("first")) == wanted
+    assert int8_loss_of(tmp_path / "tiny.tflite", split_named("joint:1")) is None
 
 
 def test_the_tables_show_the_figures(figures: dict[str, Any]) -> None:

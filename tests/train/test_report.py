@@ -20,7 +20,13 @@ from train.report.comparison import bars, published
 from train.report.figures import condition_mean
 from train.report.markdown import table
 from train.report.measures import Measured, Sources, targets
-from train.report.pool import interval_over_speakers, pooled_card, scored, spread
+from train.report.pool import (
+    calibration_error,
+    interval_over_speakers,
+    pooled_card,
+    scored,
+    spread,
+)
 from train.report.work import multiply_accumulates
 from train.scorecard import scorecard
 
@@ -137,6 +143,23 @@ def test_pooled_counts_add_up_and_clips_count_once() -> None:
     assert pooled["over_time"][-1] == {"seconds": None, "uar": pytest.approx(0.5)}
     low, high = interval_over_speakers(pooled)
     assert low <= np.mean([item["uar"] for item in pooled["by_speaker"].values()]) <= high
+
+
+def test_what_int8_costs_is_a_mean_over_models() -> None:
+    found = [{**item, "int8_loss": loss} for item, loss in zip(measured(), (0.1, 0.5, None, 0.3), strict=True)]
+    sources = Sources(evaluations=tuple(found), robustness=())
+    (line,) = [item for item in targets(sources) if item.title.startswith("int8 below float")]
+    assert line.value == pytest.approx(0.3)
+    assert line.detail == "3 models, 0.1 to 0.5"
+    assert line.verdict == "reached"
+
+
+def test_what_one_seed_is_too_sure_of_another_s_doubt_does_not_make_good() -> None:
+    """Folds are put together, seeds are not: each model is calibrated for itself."""
+    items = scored(measured(), "cremad", ["joint"])
+    each = [calibration_error([item for item in items if item.seed == seed]) for seed in (0, 1)]
+    assert calibration_error(items) == pytest.approx(np.mean(each))
+    assert calibration_error([]) is None
 
 
 def test_the_pooled_calibration_error_is_that_of_all_clips_together() -> None:

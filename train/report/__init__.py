@@ -78,7 +78,6 @@ def subject_of(recipe: str, results: Path, model: Path) -> Any:
         robustness=_of_recipe(kept.read(kept.ROBUSTNESS, results), recipe),
         size_bytes=model.stat().st_size if is_its_own else None,
         multiply_accumulates=multiply_accumulates(model) if is_its_own else None,
-        int8_loss=_int8_loss(model.with_suffix(".yaml")) if is_its_own else None,
     )
     cards = {name: pooled_card(items) for name, items in sources.by_corpus().items()}
     return Subject(recipe=recipe, sources=sources, cards=cards)
@@ -124,10 +123,3 @@ def _recipe_or_none(manifest: Path) -> str | None:
         return recipe_of(manifest)
     except ConfigError:
         return None
-
-
-def _int8_loss(manifest: Path) -> float | None:
-    """Return the points of UAR that int8 costs, where the manifest tells both figures."""
-    told = _manifest(manifest).get("metrics") or {}
-    values = [entry["int8_loss"] for entry in told.values() if "int8_loss" in entry]
-    return max(values) if values else None

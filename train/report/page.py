@@ -153,7 +153,12 @@ def _calibration(cards: dict[str, Card]) -> str:
         f"{NAMES[name]} {100 * card['calibration_error']:.1f} points"
         for name, card in cards.items()
     ]
-    found = f" The expected calibration error is {', '.join(errors)}." if errors else ""
+    found = ""
+    if errors:
+        found = (
+            f" The expected calibration error is {', '.join(errors)}: of the clips of all folds "
+            "together, each judged by a model that had not heard its speaker; a mean over seeds."
+        )
     return paragraph(
         "Each marker gathers the clips of which the model was about equally sure. On the diagonal, "
         "70 % sure means right in 70 % of cases; below it the model is too sure of itself, above "

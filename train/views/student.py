@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.examples import CLASSES
 from train.net import Network, decay_groups
 from train.recipe import TrainRecipe
-from train.trainer import loss_of, one_cycle
+from train.trainer import loss_of, one_cycle, read_checkpoint, write_checkpoint
 from train.views.distort import Distortion
 
+_PARTS = ("network", "average", "imitator", "optimizer")
 _WARMING = 3
 """Steps before a graph is recorded: libraries choose their ways in them."""
 
@@ -84,6 +83,7 @@ class Student:
             )
             if kept.is_floating_point()
         ]
+        self._warmed = [0] * len(courses)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream() if on_gpu else None
         self.number = 0
@@ -94,20 +94,25 @@ class Student:
         while self.number >= first + self._courses[place].steps:
             first += self._courses[place].steps
             place += 1
-        begun = self.number - first
         self.number += 1
         if self._stream is None:
             self._learn(place, first)
             return
-        if not begun:
+        if not self._warmed[place]:
             torch.cuda.synchronize()
         with torch.cuda.stream(self._stream):
-            if begun < _WARMING:
+            if self._warmed[place] < _WARMING:
+                self._warmed[place] += 1
                 self._learn(place, first)
                 return
             if place not in self._graphs:
                 self._graphs = {place: self._recorded(place, first)}
             self._graphs[place].replay()
+
+    def wait(self) -> None:
+        """Wait until every step that was begun is done."""
+        if self._stream is not None:
+            self._stream.synchronize()
 
     def _recorded(self, place: int, first: int) -> torch.cuda.CUDAGraph:
         torch.cuda.synchronize()
@@ -176,9 +181,9 @@ class Student:
 
     def save(self, path: Path) -> None:
         """Write everything that going on needs; the file is whole at every moment."""
-        partial = path.with_suffix(".partial")
-        torch.save(self._state() | {"random": _random(self.device)}, partial)
-        partial.replace(path)
+        state = {name: getattr(self, name).state_dict() for name in _PARTS}
+        told = {"number": self.number, "loss": self.loss, "random": _random(self.device)}
+        write_checkpoint(path, self.recipe, state | told)
 
     def restore(self, path: Path) -> None:
         """Go on where :meth:`save` was called.
@@ -188,28 +193,14 @@ class Student:
         ConfigError
             If the file belongs to another recipe.
         """
-        kept = torch.load(path, map_location=self.device, weights_only=True)
-        if kept["recipe"] != repr(self.recipe):
-            raise ConfigError(
-                f"{path}: left by another recipe than {self.recipe.name!r} now is: "
-                "delete the folder, or choose another with --runs"
-            )
-        for name in ("network", "average", "imitator", "optimizer"):
+        kept = read_checkpoint(path, self.recipe, self.device)
+        for name in _PARTS:
             getattr(self, name).load_state_dict(kept[name])
         self.number = int(kept["number"])
         self._number.fill_(self.number)
         self.loss.copy_(kept["loss"])
         set_state = torch.cuda.set_rng_state if self._stream else torch.set_rng_state
         set_state(kept["random"].cpu())
-
-    def _state(self) -> dict[str, Any]:
-        parts = ("network", "average", "imitator", "optimizer")
-        return {
-            "recipe": repr(self.recipe),
-            "number": self.number,
-            "loss": self.loss,
-            **{name: getattr(self, name).state_dict() for name in parts},
-        }
 
 
 def _beta(n: int, alpha: float, device: torch.device) -> torch.Tensor:
