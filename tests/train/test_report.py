@@ -146,7 +146,8 @@ def test_pooled_counts_add_up_and_clips_count_once() -> None:
 
 
 def test_what_int8_costs_is_a_mean_over_models() -> None:
-    found = [{**item, "int8_loss": loss} for item, loss in zip(measured(), (0.1, 0.5, None, 0.3), strict=True)]
+    losses = (0.1, 0.5, None, 0.3)
+    found = [{**item, "int8_loss": one} for item, one in zip(measured(), losses, strict=True)]
     sources = Sources(evaluations=tuple(found), robustness=())
     (line,) = [item for item in targets(sources) if item.title.startswith("int8 below float")]
     assert line.value == pytest.approx(0.3)
