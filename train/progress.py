@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
@@ -26,17 +26,18 @@ def work_through(
     With more than one job, ``work`` must be a function that another process can import.
     """
     if jobs <= 1:
-        return list(_tracked(title, map(work, items), len(items), quiet=quiet))
+        return list(tracked(title, map(work, items), len(items), quiet=quiet))
     # Forking a process that runs threads, as TensorFlow's do, can hang the child.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         results = pool.map(work, items, chunksize=_CHUNK)
-        return list(_tracked(title, results, len(items), quiet=quiet))
+        return list(tracked(title, results, len(items), quiet=quiet))
 
 
-def _tracked(
-    title: str, results: Iterator[Result], total: int, *, quiet: bool
+def tracked(
+    title: str, results: Iterable[Result], total: int, *, quiet: bool = False
 ) -> Iterator[Result]:
+    """Yield ``total`` results, and show how far it is on standard error."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -75,7 +75,7 @@ class _Run:
         student, recipe = self.student, self.student.recipe
         student.wait()
         row: dict[str, Any] = {"epoch": round(student.number / recipe.steps_per_epoch)}
-        row |= {"loss": round(float(student.loss), 4), "seconds": round(seconds, 1), "dev_uar": ""}
+        row |= {"loss": round(student.mean_loss, 4), "seconds": round(seconds, 1), "dev_uar": ""}
         if self._dev is not None:
             row["dev_uar"] = round(clip_uar(student.average, self._dev, recipe), 4)
         self._log.add(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tests.train.made_up import cremad_clip, ravdess_clip, small_corpus, voice
 from train.clips import clip_features, rows_of
 from train.corpora import Clip
 from train.corpora.clip import LABELS
-from train.examples import class_mask, noise_examples
+from train.examples import Examples, class_mask, noise_examples
 from train.recipe import Augmentation
 from train.splits import parts_of
 from train.views.distort import Distortion
@@ -199,9 +200,14 @@ def windows() -> torch.Tensor:
     return torch.from_numpy(made_sounds([96 * 32], speeds=1).seen.astype("f4")).view(32, 96, 64)
 
 
+@cache
+def made_up_noise() -> Examples:
+    return noise_examples(small_corpus(2))
+
+
 def distorted(windows: torch.Tensor, bent: Augmentation, silent: bool = False) -> torch.Tensor:
     torch.manual_seed(3)
-    made = Distortion(noise_examples(small_corpus(2)), FEATURES, bent, CPU)
+    made = Distortion(made_up_noise(), FEATURES, bent, CPU)
     inputs: torch.Tensor = made(windows, torch.full((len(windows),), silent))
     assert inputs.shape == windows.shape
     assert inputs.isfinite().all()

@@ -106,6 +106,15 @@ def draw_views(
     return views.take(np.flatnonzero(rows >= STEP))
 
 
+def parts_of(views: Views) -> list[I64]:
+    """Part views into groups that are equally long, none of too many rows for a device."""
+    parts: list[I64] = []
+    for rows in np.unique(views.rows).tolist():
+        those = np.flatnonzero(views.rows == rows)
+        parts += np.array_split(those, -(-len(those) * rows // _ROWS_AT_ONCE))
+    return parts
+
+
 class Scenery:
     """Sounds on a device, from which views are cut."""
 
@@ -122,10 +131,8 @@ class Scenery:
 
         Seen is (n, rows, mels) natural log of power, heard (n, rows, MELS) decimal log.
         """
-        for rows in np.unique(views.rows).tolist():
-            those = np.flatnonzero(views.rows == rows)
-            for part in np.array_split(those, -(-len(those) * rows // _ROWS_AT_ONCE)):
-                yield (part, *self._cut(views.take(part), rows))
+        for part in parts_of(views):
+            yield (part, *self._cut(views.take(part), int(views.rows[part[0]])))
 
     def _cut(self, views: Views, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
         given = {

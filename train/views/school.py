@@ -13,8 +13,9 @@ from train.clips import DEFAULT_RECIPE
 from train.corpora.clip import Clip
 from train.examples import is_training_source
 from train.prepare import Prepared
+from train.progress import tracked
 from train.recipe import TrainRecipe
-from train.views.draw import Scenery, Views, draw_views
+from train.views.draw import Scenery, Views, draw_views, parts_of
 from train.views.sounds import Item, Sounds, sounds
 
 _READ_OFTEN = 4
@@ -97,7 +98,7 @@ def _hear(scenery: Scenery, views: Views, frames: int, encoder: Hears) -> Heard:
     device = scenery.device
     seen = torch.zeros(len(views), frames, DEFAULT_RECIPE.mels, dtype=torch.float16, device=device)
     pooled: torch.Tensor | None = None
-    for part, window, mels in scenery.batches(views):
+    for part, window, mels in tracked("teacher", scenery.batches(views), len(parts_of(views))):
         rows = torch.from_numpy(part).to(device)
         seen[rows] = window[:, torch.arange(frames, device=device) % window.shape[1]].half()
         with torch.no_grad():

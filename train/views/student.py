@@ -17,6 +17,9 @@ from train.trainer import loss_of, one_cycle, read_checkpoint, write_checkpoint
 from train.views.distort import Distortion
 
 _PARTS = ("network", "average", "imitator", "optimizer")
+_NEWEST = 0.01
+"""Share of the newest step in the running mean of the loss."""
+
 _WARMING = 3
 """Steps before a graph is recorded: libraries choose their ways in them."""
 
@@ -109,6 +112,11 @@ class Student:
                 self._graphs = {place: self._recorded(place, first)}
             self._graphs[place].replay()
 
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss of the last hundred steps or so."""
+        return float(self.loss) / (1.0 - (1.0 - _NEWEST) ** max(1, self.number))
+
     def wait(self) -> None:
         """Wait until every step that was begun is done."""
         if self._stream is not None:
@@ -141,7 +149,7 @@ class Student:
         self.optimizer.step()
         decay = (1.0 + self._number) / (10.0 + self._number)
         self._follow(1.0 - decay.clamp(max=recipe.average)[0])
-        self.loss += 0.01 * (loss.detach() - self.loss)
+        self.loss += _NEWEST * (loss.detach() - self.loss)
         self._number += 1
 
     def _follow(self, share: torch.Tensor) -> None:
