@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from rt_ser.errors import InputError
 from rt_ser.types import F32
 from train.cache import StoredFeatures
 from train.clips import DEFAULT_RECIPE, rows_of
+from train.corpora import Recording
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
@@ -138,7 +139,7 @@ def noise_examples(prepared: Prepared) -> Examples:
     """
     parts = [
         features.log_mel[:_NOISE_ROWS]
-        for features in _training_noises(prepared)
+        for _, features in training_recordings(prepared, "noise")
         if len(features.log_mel) > _SHORTEST_ROWS
     ]
     if not parts:
@@ -150,16 +151,21 @@ def heard_noise_examples(prepared: Prepared) -> Examples | None:
     """Collect what the voice-activity gate takes for speech in those noises; None if nothing."""
     spans = [
         features.log_mel[slice(*rows_of(int(start), int(stop)))]
-        for features in _training_noises(prepared)
+        for _, features in training_recordings(prepared, "noise")
         for start, stop in features.spans
     ]
     parts = [part for part in spans if len(part) > _SHORTEST_ROWS]
     return _noises(parts) if parts else None
 
 
-def _training_noises(prepared: Prepared) -> list[StoredFeatures]:
-    found = prepared.unlabelled("noise") if "noise" in prepared.stores else ()
-    return [features for recording, features in found if is_training_source(recording.source)]
+def training_recordings(
+    prepared: Prepared, kind: str
+) -> Iterator[tuple[Recording, StoredFeatures]]:
+    """Yield the recordings of a kind, ``noise`` or ``speech``, that may be trained on."""
+    if kind in prepared.stores:
+        for recording, features in prepared.unlabelled(kind):
+            if is_training_source(recording.source):
+                yield recording, features
 
 
 def _noises(parts: Sequence[NDArray[np.float16]]) -> Examples:
@@ -197,26 +203,29 @@ def trained_labels(corpora: Iterable[str]) -> tuple[str, ...]:
     return tuple(label for label in LABELS if label in known)
 
 
+def read_target(mask: F32) -> F32:
+    """Return what speech read aloud most likely sounds like, of the classes whose mask is 1."""
+    target = mask * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
+    return np.asarray(target / target.sum(), np.float32)
+
+
 def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Examples | None:
     """Collect speech read aloud by those readers who may be trained on; None without any.
 
     ``labels`` are the classes that the network learns.
     """
-    found = prepared.unlabelled("speech") if "speech" in prepared.stores else ()
     parts = [
         features.log_mel[slice(*rows_of(int(start), int(stop)))]
-        for recording, features in found
-        if is_training_source(recording.source)
+        for _, features in training_recordings(prepared, "speech")
         for start, stop in features.spans
     ]
     if not parts:
         return None
     sizes = np.array([len(part) for part in parts])
     mask = np.array([float(label in labels) for label in LABELS], np.float32)
-    target = mask * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
     weights = sizes / sizes.sum()
     clip = np.full(len(parts), -1)
-    return _end_to_end(parts, target / target.sum(), mask, weights, clip, speech=True)
+    return _end_to_end(parts, read_target(mask), mask, weights, clip, speech=True)
 
 
 def together(most: Examples, others: Examples | None, share: float) -> Examples:

@@ -6,7 +6,7 @@ import argparse
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
+from rt_ser.types import F32
 from train.arguments import add_data_arguments
 from train.augment import Augmenter, Batch
 from train.calibrate import prior_offsets
@@ -99,6 +100,26 @@ def clip_uar(network: Network, examples: Examples, recipe: TrainRecipe) -> float
     return float(np.mean([(said[meant == label] == label).mean() for label in np.unique(meant)]))
 
 
+def write_about(
+    run: Path,
+    recipe: TrainRecipe,
+    *,
+    split: str | None,
+    seed: int,
+    held: Iterable[str],
+    offsets: F32,
+) -> None:
+    """Write ``run.yaml``: what a run was told, and what its export needs beside the weights."""
+    about = {
+        "split": split,
+        "seed": seed,
+        "held": list(held),
+        "offsets": [round(float(offset), 4) for offset in offsets],
+        "recipe": asdict(recipe),
+    }
+    (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+
+
 def fit(
     prepared: Prepared,
     recipe: TrainRecipe,
@@ -132,14 +153,7 @@ def fit(
     augmenter = Augmenter(labelled, noise_examples(prepared), recipe_named(recipe.features), recipe)
     trainer = Trainer(recipe, recipe.epochs * recipe.steps_per_epoch, seed)
     number = trainer.restore(run / CHECKPOINT) if (run / CHECKPOINT).exists() else 0
-    about = {
-        "split": split,
-        "seed": seed,
-        "held": sorted(held),
-        "offsets": [round(float(offset), 4) for offset in offsets],
-        "recipe": asdict(recipe),
-    }
-    (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+    write_about(run, recipe, split=split, seed=seed, held=sorted(held), offsets=offsets)
     log = RunLog(run, number // recipe.steps_per_epoch, tensorboard=tensorboard)
     _loop(trainer, augmenter, dev, seed, run, log, number)
     torch.save(trainer.average.state_dict(), run / "weights.pt")

@@ -113,14 +113,13 @@ class TrainRecipe:
     def courses(self) -> tuple[tuple[float, int], ...]:
         """Shares of all steps, one after the other, and the frames of the windows they see."""
         full = recipe_named(self.features).window_frames
-        parts = ((self.short_share, self.short_frames), (1.0 - self.short_share, full))
+        parts = ((self.short_share, min(self.short_frames, full)), (1.0 - self.short_share, full))
         return tuple((share, frames) for share, frames in parts if share > 0)
 
     def frames_at(self, step: int) -> int:
         """Return the frames of the windows that a step sees."""
         early = step < self.short_share * self.epochs * self.steps_per_epoch
-        full = recipe_named(self.features).window_frames
-        return min(self.short_frames, full) if early else full
+        return self.courses[0 if early else -1][1]
 
 
 def load_recipe(name: str) -> TrainRecipe:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.arguments import add_data_arguments
 from train.examples import Examples, labelled_examples, noise_examples
-from train.fit import CHECKPOINT, clip_uar
+from train.fit import CHECKPOINT, clip_uar, write_about
 from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
@@ -48,26 +47,22 @@ class Task:
 class _Run:
     """One network on its way, and its folder."""
 
-    def __init__(self, task: Task, lesson: Lesson, prepared: Prepared) -> None:
+    def __init__(
+        self, task: Task, lesson: Lesson, prepared: Prepared, noise: Examples
+    ) -> None:
         recipe, self.folder = task.recipe, task.folder
         device = lesson.courses[0].seen.device
-        distortion = Distortion(
-            noise_examples(prepared), recipe_named(recipe.features), recipe.augmentation, device
-        )
+        features = recipe_named(recipe.features)
+        distortion = Distortion(noise, features, recipe.augmentation, device)
         self.student = Student(recipe, lesson.courses, distortion, task.seed)
         self._dev = _dev_of(prepared, recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / CHECKPOINT).exists():
             self.student.restore(self.folder / CHECKPOINT)
-        about = {
-            "split": task.split,
-            "seed": task.seed,
-            "held": list(lesson.held),
-            "offsets": [round(float(offset), 4) for offset in lesson.offsets],
-            "recipe": asdict(recipe),
-        }
-        text = yaml.safe_dump(about, sort_keys=False)
-        (self.folder / "run.yaml").write_text(text, encoding="utf-8")
+        write_about(
+            self.folder, recipe, split=task.split, seed=task.seed, held=lesson.held,
+            offsets=lesson.offsets,
+        )  # fmt: skip
         self._log = RunLog(self.folder, self.student.number // every(self.student.total))
 
     def look(self, seconds: float) -> str:
@@ -109,7 +104,8 @@ def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
     Writes ``run.yaml``, ``log.csv`` and its plot, ``checkpoint.pt`` (gone on from if it is
     there) and ``weights.pt`` with the averaged weights into each folder.
     """
-    runs = [_Run(task, lesson, prepared) for task, lesson in tasks]
+    noise = noise_examples(prepared)
+    runs = [_Run(task, lesson, prepared, noise) for task, lesson in tasks]
     began, first = time.monotonic(), min(run.student.number for run in runs)
     while behind := [run for run in runs if run.student.number < run.student.total]:
         number = min(run.student.number for run in behind)
@@ -161,17 +157,12 @@ def run(arguments: argparse.Namespace) -> None:
     prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
     school = found_school(prepared, recipe, encoder, device, jobs=arguments.jobs)
     asked = []
-    for split in arguments.splits:
-        lesson = lesson_for(school, recipe, None if split == "all" else split)
+    for name in arguments.splits:
+        split = None if name == "all" else name
+        lesson = lesson_for(school, recipe, split)
         for seed in arguments.seeds:
-            name = f"{recipe.name}-{split}-{seed}".replace(":", "-")
-            task = Task(
-                recipe=recipe,
-                split=None if split == "all" else split,
-                seed=seed,
-                folder=arguments.runs / name,
-            )
-            asked.append((task, lesson))
+            folder = arguments.runs / f"{recipe.name}-{name}-{seed}".replace(":", "-")
+            asked.append((Task(recipe=recipe, split=split, seed=seed, folder=folder), lesson))
     for first in range(0, len(asked), arguments.together):
         study(prepared, asked[first : first + arguments.together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")

@@ -29,7 +29,7 @@ from train.examples import Examples, class_mask, noise_examples
 from train.recipe import Augmentation
 from train.splits import parts_of
 from train.views.distort import Distortion
-from train.views.draw import STEP, Scenery, Views, draw_views, levels, shifted
+from train.views.draw import STEP, Scenery, Views, draw_views, equally_long, levels, shifted
 from train.views.encoder import POOLED, Encoder, read_weights, variables
 from train.views.heard_mel import MELS, heard_mel
 from train.views.lessons import BY_NONE, PLACES, Pupils, lessons
@@ -124,7 +124,9 @@ def test_a_view_that_is_not_bent_is_what_was_recorded() -> None:
     views = draw_views(
         np.random.default_rng(0), sounds, np.array([0, 1]), 256, STRAIGHT, np.zeros(0, np.int64)
     )
-    for part, seen, heard in Scenery(sounds, CPU).batches(views):
+    scenery = Scenery(sounds, CPU)
+    for part in equally_long(views):
+        seen, heard = scenery.cut(views.take(part))
         for index, one, other in zip(part, seen.numpy(), heard.numpy(), strict=True):
             begin = int(sounds.first[0, views.utterance[index]]) + views.start[index]
             at = begin + np.arange(views.rows[index])
@@ -152,7 +154,9 @@ def test_network_and_teacher_are_shown_the_same_moments() -> None:
     chosen = np.arange(4).repeat(20)
     views = draw_views(np.random.default_rng(1), quiet, chosen, 256, bent, chosen[:0])
     seen_in = 0
-    for _, seen, heard in Scenery(quiet, CPU).batches(views):
+    scenery = Scenery(quiet, CPU)
+    for part in equally_long(views):
+        seen, heard = scenery.cut(views.take(part))
         loud = seen.mean(2).amax(1) > -5
         seen_in += int(loud.sum())
         rows = (seen.mean(2).argmax(1) - heard.mean(2).argmax(1)).abs()
@@ -165,8 +169,9 @@ def test_who_talks_in_the_background_is_as_faint_as_was_drawn() -> None:
     views = draw_views(np.random.default_rng(0), sounds, np.zeros(1, np.int64), 256, STRAIGHT,
                        np.zeros(0, np.int64))  # fmt: skip
     beside = replace(views, beside=np.array([1]), fainter=np.array([2.0], "f4"))
-    ((_, alone, alone_heard),) = Scenery(sounds, CPU).batches(views)
-    ((_, both, both_heard),) = Scenery(sounds, CPU).batches(beside)
+    scenery = Scenery(sounds, CPU)
+    alone, alone_heard = scenery.cut(views)
+    both, both_heard = scenery.cut(beside)
     added = torch.log(both.exp() - alone.exp())
     assert float(levels(alone) - levels(added)) == pytest.approx(2.0, abs=0.05)
     assert (both_heard >= alone_heard - 1e-4).all()

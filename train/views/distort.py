@@ -15,10 +15,7 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import RATE_HZ
 from train.examples import Examples
 from train.recipe import Augmentation
-from train.views.draw import equaliser, levels, shifted
-
-_NEPER = 0.23025850929940458
-"""Nats of power in a decibel."""
+from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
 
 
 def uniform(n: int, low: float, high: float, device: torch.device) -> torch.Tensor:
@@ -37,9 +34,9 @@ class Distortion:
         self._first = torch.from_numpy(noise.first).to(device)
         self._count = torch.from_numpy(noise.count).to(device)
         self._axis = torch.linspace(-0.5, 0.5, features.mels, device=device)
-        waves = [settings.equaliser / order for order in (1, 2, 3)]
+        waves = [settings.equaliser / order for order in range(1, WAVES + 1)]
         # so far around the circle, phases are as good as uniform
-        self._heights = torch.tensor([settings.tilt, *waves, *[100.0] * 3], device=device)
+        self._heights = torch.tensor([settings.tilt, *waves, *[100.0] * WAVES], device=device)
 
     def __call__(self, windows: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
         """Return model inputs (n, frames, mels); noise alone where ``silent`` is true."""
@@ -51,7 +48,7 @@ class Distortion:
         windows = torch.where(silent, self._noises(windows), windows)
         level = levels(windows)[:, None, None]
         noise = self._noises(windows)
-        snr = uniform(n, settings.lowest_snr_db, 35.0, self._device)[:, None, None] * _NEPER
+        snr = uniform(n, settings.lowest_snr_db, 35.0, self._device)[:, None, None] * NATS_PER_DB
         noise = noise + level - levels(noise)[:, None, None] - snr
         noisy = self._hit(n, settings.noise) & ~silent
         windows = torch.where(noisy, torch.logaddexp(windows, noise), windows)
@@ -77,8 +74,8 @@ class Distortion:
         """
         n, frames, _ = windows.shape
         times = uniform(n, 0.2, 0.7, self._device)
-        fall = 60.0 * _NEPER * self._features.hop_samples / RATE_HZ / times
-        ratio = (uniform(n, -12.0, self._settings.reverb_most_db, self._device) * _NEPER).exp()
+        fall = 60.0 * NATS_PER_DB * self._features.hop_samples / RATE_HZ / times
+        ratio = (uniform(n, -12.0, self._settings.reverb_most_db, self._device) * NATS_PER_DB).exp()
         at = torch.arange(frames, device=self._device)
         age = (at[:, None] - at[None, :]).clamp(min=0).float()
         tail = (-age[None] * fall[:, None, None]).exp() * (age > 0)
@@ -93,7 +90,7 @@ class Distortion:
         n = len(like)
         backwards = self._hit(n, 0.3)
         first = torch.where(backwards, first.flip(1), first)
-        fainter = uniform(n, 0.0, 20.0, self._device)[:, None, None] * _NEPER
+        fainter = uniform(n, 0.0, 20.0, self._device)[:, None, None] * NATS_PER_DB
         gain = (levels(first) - levels(second))[:, None, None] - fainter
         return torch.where(self._hit(n, 0.5), torch.logaddexp(first, second + gain), first)
 
@@ -105,12 +102,7 @@ class Distortion:
         rate = uniform(n, -spread, spread, self._device).exp()
         start = torch.rand(n, device=self._device) * count
         at = start[:, None] + torch.arange(frames, device=self._device) * rate[:, None]
-        at = at % count[:, None]
-        low = at.long().clamp(max=count[:, None] - 1)
-        above = (low + 1) % count[:, None]
-        base = self._first[which][:, None]
-        share = (at - low)[..., None]
-        rows = torch.lerp(self._rows[base + low].float(), self._rows[base + above].float(), share)
+        rows = rows_at(self._rows, self._first[which], count, at)
         shift = uniform(n, -settings.noise_mel_shift, settings.noise_mel_shift, self._device)
         return shifted(rows, shift) + self._curves(n)
 
@@ -120,7 +112,7 @@ class Distortion:
 
     def _floor(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         n = len(windows)
-        snr = uniform(n, 10.0, 50.0, self._device)[:, None, None] * _NEPER
+        snr = uniform(n, 10.0, 50.0, self._device)[:, None, None] * NATS_PER_DB
         return 0.4 * torch.randn_like(windows) + self._curves(n) + level - snr
 
     def _out_of_band(self, windows: torch.Tensor) -> torch.Tensor:

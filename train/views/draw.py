@@ -7,7 +7,7 @@ it. What must change nothing, noise and rooms and telephones, is for the network
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -26,9 +26,14 @@ I64 = NDArray[np.int64]
 STEP = 16
 """Views are a multiple of so many rows long, so that many are equally long."""
 
+NATS_PER_DB = math.log(10.0) / 10.0
+"""Of power."""
+
+WAVES = 3
+"""Waves that an equaliser is made of, beside its tilt."""
+
 _ROWS_AT_ONCE = 1 << 18
 _AS_RECORDED = 0.35
-_WAVES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +94,7 @@ def draw_views(
     where = np.where(kind < 0.5, 0.0, np.where(kind < 0.75, 1.0, rng.random(n)))
     heard = (rng.random(n) < settings.babble) & (len(beside) > 0)
     drawn = rng.choice(beside, n) if len(beside) else np.zeros(n, np.int64)
-    waves = rng.normal(0.0, settings.equaliser, (n, _WAVES)) / np.arange(1, _WAVES + 1)
+    waves = rng.normal(0.0, settings.equaliser, (n, WAVES)) / np.arange(1, WAVES + 1)
     views = Views(
         utterance=utterances,
         speed=speed,
@@ -98,15 +103,15 @@ def draw_views(
         rows=rows.astype(np.int64),
         shift=rng.uniform(-settings.mel_shift, settings.mel_shift, n).astype(np.float32),
         gains=np.column_stack(
-            [rng.normal(0.0, settings.tilt, n), waves, rng.uniform(0.0, 2.0 * np.pi, (n, _WAVES))]
+            [rng.normal(0.0, settings.tilt, n), waves, rng.uniform(0.0, 2.0 * np.pi, (n, WAVES))]
         ).astype(np.float32),
         beside=np.where(heard, drawn, -1),
-        fainter=(rng.uniform(3.0, 25.0, n) * np.log(10.0) / 10.0).astype(np.float32),
+        fainter=(rng.uniform(3.0, 25.0, n) * NATS_PER_DB).astype(np.float32),
     )
     return views.take(np.flatnonzero(rows >= STEP))
 
 
-def parts_of(views: Views) -> list[I64]:
+def equally_long(views: Views) -> list[I64]:
     """Part views into groups that are equally long, none of too many rows for a device."""
     parts: list[I64] = []
     for rows in np.unique(views.rows).tolist():
@@ -126,15 +131,12 @@ class Scenery:
         self._count = torch.from_numpy(sounds.count).to(device)
         self._axes = tuple(axis.to(device) for axis in _axes())
 
-    def batches(self, views: Views) -> Iterator[tuple[I64, torch.Tensor, torch.Tensor]]:
-        """Yield views that are equally long: which they are, what is seen, what is heard.
+    def cut(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what is seen and what is heard of views that are equally long.
 
         Seen is (n, rows, mels) natural log of power, heard (n, rows, MELS) decimal log.
         """
-        for part in parts_of(views):
-            yield (part, *self._cut(views.take(part), int(views.rows[part[0]])))
-
-    def _cut(self, views: Views, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = int(views.rows[0])
         given = {
             spec.name: torch.from_numpy(getattr(views, spec.name)).to(self.device)
             for spec in fields(views)
@@ -151,28 +153,16 @@ class Scenery:
         ten = float(np.log(10.0))
         heard = torch.logaddexp(heard * ten, behind[1] * ten + gain) / ten
         wider = (MELS + 1) / (DEFAULT_RECIPE.mels + 1) / _span()
-        seen = shifted(seen, given["shift"]) + self._curves(given["gains"], 0)
-        heard = shifted(heard, given["shift"] * wider) + self._curves(given["gains"], 1) / ten
+        own, theirs = (equaliser(given["gains"], axis) for axis in self._axes)
+        seen = shifted(seen, given["shift"]) + own
+        heard = shifted(heard, given["shift"] * wider) + theirs / ten
         return seen, heard
 
     def _read(
         self, utterance: torch.Tensor, speed: torch.Tensor, at: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read rows at fractions of rows, from the start again after the end."""
-        count = self._count[speed, utterance][:, None].clamp(min=1)
-        at = at % count
-        low = at.long().clamp(max=count - 1)
-        share = (at - low)[..., None]
-        base = self._first[speed, utterance][:, None]
-        above = (low + 1) % count
-        found = [
-            torch.lerp(source[base + low].float(), source[base + above].float(), share)
-            for source in (self._seen, self._heard)
-        ]
-        return found[0], found[1]
-
-    def _curves(self, gains: torch.Tensor, which: int) -> torch.Tensor:
-        return equaliser(gains, self._axes[which])
+        first, count = self._first[speed, utterance], self._count[speed, utterance]
+        return rows_at(self._seen, first, count, at), rows_at(self._heard, first, count, at)
 
 
 def _span() -> float:
@@ -190,6 +180,21 @@ def _axes() -> tuple[torch.Tensor, torch.Tensor]:
     centre = (torch.arange(MELS) + 1.0) * top / (MELS + 1)
     band = (centre - low) / (top * _span()) * (mels + 1) - 1.0
     return own, band / (mels - 1) - 0.5
+
+
+def rows_at(
+    source: torch.Tensor, first: torch.Tensor, count: torch.Tensor, at: torch.Tensor
+) -> torch.Tensor:
+    """Read stretches of rows at fractions of rows, from the start again after the end.
+
+    The stretches have ``count`` (n,) rows of ``source`` from ``first`` (n,) on; ``at``
+    (n, rows) counts from there.
+    """
+    base, count = first[:, None], count[:, None].clamp(min=1)
+    at = at % count
+    low = at.long().clamp(max=count - 1)
+    below, above = source[base + low].float(), source[base + (low + 1) % count].float()
+    return torch.lerp(below, above, (at - low)[..., None])
 
 
 def levels(windows: torch.Tensor) -> torch.Tensor:
@@ -210,8 +215,8 @@ def shifted(windows: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
 def equaliser(gains: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
     """Return smooth gain curves over the mel axis: a tilt and waves, shape (n, 1, bands)."""
     curve = gains[:, :1] * 2.0 * axis
-    for order in range(1, _WAVES + 1):
-        phase = gains[:, _WAVES + order : _WAVES + order + 1]
+    for order in range(1, WAVES + 1):
+        phase = gains[:, WAVES + order : WAVES + order + 1]
         wave = torch.cos(2.0 * torch.pi * order * axis + phase)
         curve = curve + gains[:, order : order + 1] * wave
     return curve[:, None, :]

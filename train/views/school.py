@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from train.clips import DEFAULT_RECIPE
 from train.corpora.clip import Clip
-from train.examples import is_training_source
+from train.examples import training_recordings
 from train.prepare import Prepared
 from train.progress import tracked
 from train.recipe import TrainRecipe
-from train.views.draw import Scenery, Views, draw_views, parts_of
+from train.views.draw import Scenery, Views, draw_views, equally_long
 from train.views.sounds import Item, Sounds, sounds
 
 _READ_OFTEN = 4
@@ -40,7 +40,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class School:
-    """The utterances of clips, then of readers, and two courses of views of them.
+    """The utterances of clips, then of readers, and views of them.
 
     ``owner`` (utterances,) is the index of each one's clip, -1 for readers; ``count``
     (utterances,) its rows.
@@ -57,11 +57,8 @@ def found_school(
 ) -> School:
     """Play, cut and bend every utterance that may ever be trained on, and let it be heard."""
     clips = [(clip, (clip.path, told.spans)) for clip, told in prepared.features()]
-    read = prepared.unlabelled("speech") if "speech" in prepared.stores else ()
     readers: list[Item] = [
-        (recording.path, told.spans)
-        for recording, told in read
-        if is_training_source(recording.source)
+        (recording.path, told.spans) for recording, told in training_recordings(prepared, "speech")
     ]
     played = sounds([*(item for _, item in clips), *readers], jobs=jobs)
     owner = np.where(played.owner < len(clips), played.owner, -1)
@@ -98,7 +95,9 @@ def _hear(scenery: Scenery, views: Views, frames: int, encoder: Hears) -> Heard:
     device = scenery.device
     seen = torch.zeros(len(views), frames, DEFAULT_RECIPE.mels, dtype=torch.float16, device=device)
     pooled: torch.Tensor | None = None
-    for part, window, mels in tracked("teacher", scenery.batches(views), len(parts_of(views))):
+    parts = equally_long(views)
+    for part in tracked("teacher", parts, len(parts)):
+        window, mels = scenery.cut(views.take(part))
         rows = torch.from_numpy(part).to(device)
         seen[rows] = window[:, torch.arange(frames, device=device) % window.shape[1]].half()
         with torch.no_grad():

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from rt_ser.errors import ConfigError
 from rt_ser.types import F32
 from train.calibrate import prior_offsets
-from train.corpora.clip import LABELS
-from train.examples import CLASSES, READ_ALOUD, class_mask, soft_target, utterance_weights
+from train.examples import CLASSES, class_mask, read_target, soft_target, utterance_weights
 from train.recipe import TrainRecipe
 from train.splits import dev_speakers, load_split, parts_of
 from train.views.lessons import BY_NONE, PARTS, Pupils, lessons
@@ -84,8 +83,8 @@ def _taught(pupils: Pupils, soft: F32, share: float) -> tuple[torch.Tensor, torc
     """Return places, and targets of which ``share`` is the teacher's opinion if it has one."""
     places, opinions = lessons(pupils)
     labels = torch.from_numpy(soft).to(places.device)
-    has_opinion = (opinions.sum(1) > 0) & (pupils.part >= 0)
-    return places, labels + share * has_opinion[:, None] * (opinions - labels)
+    is_judged = (pupils.part >= 0)[:, None]
+    return places, labels + share * is_judged * (opinions - labels)
 
 
 def _courses(
@@ -151,8 +150,7 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
     drawn[labelled] = (1.0 - share) * utterance_weights(clips, school.count[labelled], recipe)
     if share:
         known = masks[labelled].max(axis=0)
-        read = known * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
-        soft[readers], masks[readers] = read / read.sum(), known
+        soft[readers], masks[readers] = read_target(known), known
         drawn[readers] = share * school.count[readers] / school.count[readers].sum()
     return _Told(targets=targets, soft=soft, masks=masks, drawn=drawn, part=part)
 
