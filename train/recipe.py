@@ -17,7 +17,13 @@ FOLDER = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far examples are bent. Probabilities in [0, 1], levels in natural log of power."""
+    """How far examples are bent. Probabilities in [0, 1], levels in natural log of power.
+
+    ``microphone`` is the share of windows heard by another microphone: a tilt and waves over
+    the bands, normally distributed with ``microphone_tilt`` and ``microphone_waves``.
+    ``denoise`` is the share whose own steady noise is taken out, ``telephone`` the share
+    heard through one.
+    """
 
     partial: float = 0.5
     shortest_s: float = 0.5
@@ -29,6 +35,11 @@ class Augmentation:
     lowest_snr_db: float = 0.0
     floor: float = 0.3
     band_limit: float = 0.05
+    telephone: float = 0.0
+    microphone: float = 0.0
+    microphone_tilt: float = 2.0
+    microphone_waves: float = 1.0
+    denoise: float = 0.0
     reverb: float = 0.0
     reverb_most_db: float = 0.0
     noise_stretch: float = 0.5
@@ -51,12 +62,15 @@ class TrainRecipe:
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
+    ``start`` names the recipe whose network, of the same split and seed, this one goes on
+    from; its own first weights if empty.
     ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
     ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
     error in saying where it places the view.
     """
 
     name: str
+    start: str = ""
     features: str = "logmel64-v1"
     width: float = 1.0
     middle: int = 64

@@ -20,7 +20,8 @@ from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.arguments import add_data_arguments
 from train.examples import Examples, labelled_examples, noise_examples
-from train.fit import CHECKPOINT, clip_uar, write_about
+from train.export import load_run
+from train.fit import CHECKPOINT, clip_uar, run_name, write_about
 from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
@@ -36,12 +37,16 @@ _LOOKS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A network to train: by a recipe, without a split's test speakers, into a folder."""
+    """A network to train: by a recipe, without a split's test speakers, into a folder.
+
+    ``start`` is the folder of the run that it goes on from, where its recipe says so.
+    """
 
     recipe: TrainRecipe
     split: str | None
     seed: int
     folder: Path
+    start: Path | None = None
 
 
 class _Run:
@@ -54,7 +59,8 @@ class _Run:
         device = lesson.courses[0].seen.device
         features = recipe_named(recipe.features)
         distortion = Distortion(noise, features, recipe.augmentation, device)
-        self.student = Student(recipe, lesson.courses, distortion, task.seed)
+        start = _start_of(task)
+        self.student = Student(recipe, lesson.courses, distortion, task.seed, start)
         self._dev = _dev_of(prepared, recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / CHECKPOINT).exists():
@@ -83,6 +89,28 @@ class _Run:
         weights = {name: value.cpu() for name, value in self.student.average.state_dict().items()}
         torch.save(weights, self.folder / "weights.pt")
         save(training_plot(self._log.rows()), self.folder / "log.png")
+
+
+def _start_of(task: Task) -> dict[str, torch.Tensor] | None:
+    """Return the weights that a task goes on from.
+
+    Raises
+    ------
+    ConfigError
+        If they have heard speakers whom this task leaves out, or are of another shape.
+    """
+    if task.start is None:
+        return None
+    told, recipe, network = load_run(task.start)
+    if told["split"] != task.split:
+        raise ConfigError(
+            f"{task.start}: left out split={told['split']!r} and not {task.split!r}: "
+            "go on from a run of the same split"
+        )
+    if recipe.shape != task.recipe.shape:
+        raise ConfigError(f"{task.start}: has another shape than recipe={task.recipe.name!r}")
+    weights: dict[str, torch.Tensor] = network.state_dict()
+    return weights
 
 
 def _dev_of(prepared: Prepared, recipe: TrainRecipe, lesson: Lesson) -> Examples | None:
@@ -138,6 +166,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="and for each of these")
     parser.add_argument(
+        "--starts",
+        type=Path,
+        default=Path("train/runs"),
+        metavar="DIR",
+        help="runs that a recipe with a start goes on from (default: %(default)s)",
+    )
+    parser.add_argument(
         "--together", type=int, default=9, help="networks side by side (default: %(default)s)"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="default: %(default)s")
@@ -161,8 +196,10 @@ def run(arguments: argparse.Namespace) -> None:
         split = None if name == "all" else name
         lesson = lesson_for(school, recipe, split)
         for seed in arguments.seeds:
-            folder = arguments.runs / f"{recipe.name}-{name}-{seed}".replace(":", "-")
-            asked.append((Task(recipe=recipe, split=split, seed=seed, folder=folder), lesson))
+            folder = arguments.runs / run_name(recipe.name, name, seed)
+            start = arguments.starts / run_name(recipe.start, name, seed) if recipe.start else None
+            task = Task(recipe=recipe, split=split, seed=seed, folder=folder, start=start)
+            asked.append((task, lesson))
     for first in range(0, len(asked), arguments.together):
         study(prepared, asked[first : first + arguments.together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")

@@ -25,6 +25,7 @@ def test_every_recipe_in_the_tree_can_be_used(name: str) -> None:
     assert recipe.steps_per_epoch > 0
     shares = (recipe.dropout, recipe.label_smoothing, recipe.vote_weight, recipe.noise_share)
     assert all(0.0 <= share < 1.0 for share in shares)
+    assert not recipe.start or load_recipe(recipe.start).shape == recipe.shape
     bent = recipe.augmentation
     assert all(0 <= share <= 1 for share in (bent.partial, bent.noise, bent.floor, bent.mixup))
 

@@ -190,6 +190,33 @@ def test_going_on_gives_the_same_network(
     assert ends == [(row["epoch"], row["loss"]) for row in log_of(whole)][-len(ends) :]
 
 
+def test_a_network_goes_on_from_another_one_s_weights(
+    prepared: Prepared, lesson: Lesson, folders: list[Path], tmp_path: Path
+) -> None:
+    """At a rate near zero it stays where it began."""
+    still = replace(RECIPE, name="further", peak_rate=0.0, epochs=1)
+    task = replace(task_for(tmp_path / "further", 0, still), start=folders[0])
+    study(prepared, [(task, lesson)])
+    before, after = weights_of(folders[0]), weights_of(tmp_path / "further")
+    kernels = [name for name, value in before.items() if value.ndim > 1]
+    assert kernels
+    for name in kernels:
+        torch.testing.assert_close(after[name], before[name], atol=1e-4, rtol=1e-3)
+
+
+def test_a_network_does_not_go_on_from_one_that_heard_others(
+    prepared: Prepared, fifth: Lesson, folders: list[Path], tmp_path: Path
+) -> None:
+    """It would have heard those who are to be tested."""
+    task = replace(task_for(tmp_path / "leak", 0), split="joint:5", start=folders[0])
+    with pytest.raises(ConfigError, match="left out split=None and not 'joint:5'"):
+        study(prepared, [(task, fifth)])
+    other = replace(task_for(tmp_path / "shape", 0, replace(RECIPE, hidden=8)), start=folders[0])
+    with pytest.raises(ConfigError, match="has another shape than recipe='tiny'"):
+        study(prepared, [(other, fifth)])
+    assert not (tmp_path / "leak").exists()
+
+
 def test_a_finished_run_is_not_trained_further(
     prepared: Prepared, lesson: Lesson, folders: list[Path]
 ) -> None:

@@ -28,7 +28,7 @@ from train.corpora.clip import LABELS
 from train.examples import Examples, class_mask, noise_examples
 from train.recipe import Augmentation
 from train.splits import parts_of
-from train.views.distort import Distortion
+from train.views.distort import Distortion, without_steady
 from train.views.draw import STEP, Scenery, Views, draw_views, equally_long, levels, shifted
 from train.views.encoder import POOLED, Encoder, read_weights, variables
 from train.views.heard_mel import MELS, heard_mel
@@ -229,8 +229,9 @@ def test_undistorted_is_what_the_pipeline_asks_the_model(windows: torch.Tensor) 
 
 
 HARD = Augmentation(
-    noise=1.0, floor=1.0, band_limit=1.0, reverb=1.0, reverb_most_db=6.0, time_mask_rows=12
-)
+    noise=1.0, floor=1.0, band_limit=1.0, reverb=1.0, reverb_most_db=6.0, time_mask_rows=12,
+    microphone=1.0, denoise=1.0, telephone=0.5,
+)  # fmt: skip
 
 
 @settings(max_examples=20, deadline=None)
@@ -258,6 +259,39 @@ def test_a_room_adds_what_was_said_before(windows: torch.Tensor) -> None:
     tail = (wet - plain)[:, 44:60].mean((0, 2))
     assert tail[0] > 0.1
     assert (tail.diff() < 0.02).all()
+
+
+def test_another_microphone_changes_the_tone_and_nothing_else(windows: torch.Tensor) -> None:
+    """The gain of a band is the same from the first row to the last, and smooth over bands."""
+    soft = windows * 0.1  # so that nothing is cut off
+    plain, other = (distorted(soft, replace(STRAIGHT, microphone=share)) for share in (0.0, 1.0))
+    whole = (plain.abs() < 1.0).all(1) & (other.abs() < 1.0).all(1)
+    gain = other - plain
+    steady = gain.std(1)[whole]
+    assert steady.numel() > 100
+    assert steady.max() < 1e-4
+    assert gain.mean(1).std(1).median() > 0.05
+    assert gain.mean(1).diff(dim=1).abs().median() < 0.05
+
+
+def test_without_what_is_steady_pauses_are_deeper_and_voices_as_they_were() -> None:
+    voice = torch.full((1, 100, 64), -12.0)
+    voice[:, 30:60, 5:40] = 0.0
+    hum = torch.logaddexp(voice, torch.full_like(voice, -6.0))
+    cleaned = without_steady(hum, torch.ones(1, 1, 1))
+    assert (cleaned <= hum + 1e-5).all()
+    torch.testing.assert_close(cleaned[:, 30:60, 5:40], hum[:, 30:60, 5:40], atol=0.01, rtol=0.0)
+    assert (cleaned[:, :30] < hum[:, :30] - 2.0).all()
+    torch.testing.assert_close(without_steady(hum, torch.zeros(1, 1, 1)), hum)
+
+
+def test_a_telephone_carries_from_300_to_3400_hz(windows: torch.Tensor) -> None:
+    soft = windows * 0.1  # so that nothing that is carried is cut off
+    plain, called = (distorted(soft, replace(STRAIGHT, telephone=share)) for share in (0, 1))
+    silenced = (called == called.amin((1, 2), keepdim=True)).all(1)
+    assert silenced[:, :6].all()
+    assert silenced[:, 50:].all()
+    assert (called - plain)[:, :, 10:44].std((1, 2)).max() < 1e-4
 
 
 def test_masks_hide_stretches_of_time_and_bands(windows: torch.Tensor) -> None:

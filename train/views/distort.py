@@ -23,6 +23,25 @@ def uniform(n: int, low: float, high: float, device: torch.device) -> torch.Tens
     return low + (high - low) * torch.rand(n, device=device)
 
 
+def _heights(tilt: float, waves: float, device: torch.device) -> torch.Tensor:
+    """Return the deviations of an equaliser's gains, see :func:`train.views.draw.equaliser`."""
+    orders = [waves / order for order in range(1, WAVES + 1)]
+    # so far around the circle, phases are as good as uniform
+    return torch.tensor([tilt, *orders, *[100.0] * WAVES], device=device)
+
+
+def without_steady(windows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Subtract a share of what is steady in each band, leaving a twentieth of it (Boll 1979).
+
+    ``windows`` (n, frames, mels) are natural log of power, ``share`` (n, 1, 1) is from 0 to 1.
+    What is steady is taken to be the harmonic mean of a band's power over time.
+    """
+    steady = math.log(windows.shape[1]) - torch.logsumexp(-windows, dim=1, keepdim=True)
+    rest = 1.0 - share * (steady - windows).exp()
+    quieter = windows + rest.clamp(min=1e-6).log()
+    return torch.maximum(quieter, steady - 3.0)
+
+
 class Distortion:
     """Noise on a device, and how far windows are bent."""
 
@@ -34,9 +53,9 @@ class Distortion:
         self._first = torch.from_numpy(noise.first).to(device)
         self._count = torch.from_numpy(noise.count).to(device)
         self._axis = torch.linspace(-0.5, 0.5, features.mels, device=device)
-        waves = [settings.equaliser / order for order in range(1, WAVES + 1)]
-        # so far around the circle, phases are as good as uniform
-        self._heights = torch.tensor([settings.tilt, *waves, *[100.0] * WAVES], device=device)
+        self._noise_heights = _heights(settings.tilt, settings.equaliser, device)
+        tilt, waves = settings.microphone_tilt, settings.microphone_waves
+        self._microphone_heights = _heights(tilt, waves, device)
 
     def __call__(self, windows: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
         """Return model inputs (n, frames, mels); noise alone where ``silent`` is true."""
@@ -46,6 +65,7 @@ class Distortion:
         )
         silent = silent[:, None, None]
         windows = torch.where(silent, self._noises(windows), windows)
+        windows = self._by_another_microphone(windows)
         level = levels(windows)[:, None, None]
         noise = self._noises(windows)
         snr = uniform(n, settings.lowest_snr_db, 35.0, self._device)[:, None, None] * NATS_PER_DB
@@ -54,8 +74,21 @@ class Distortion:
         windows = torch.where(noisy, torch.logaddexp(windows, noise), windows)
         hit = self._hit(n, settings.floor)
         windows = torch.where(hit, torch.logaddexp(windows, self._floor(windows, level)), windows)
-        windows = torch.where(self._out_of_band(windows), level - 12.0, windows)
+        windows = torch.where(self._out_of_band(n), level - 12.0, windows)
         return self._masked(self._scaled(windows))
+
+    def _by_another_microphone(self, windows: torch.Tensor) -> torch.Tensor:
+        """Take the steady noise out of some, and change the tone of some."""
+        settings, n = self._settings, len(windows)
+        if settings.denoise:
+            hit = self._hit(n, settings.denoise)
+            share = uniform(n, 0.0, 1.0, self._device)[:, None, None]
+            windows = torch.where(hit, without_steady(windows, share), windows)
+        if settings.microphone:
+            hit = self._hit(n, settings.microphone)
+            tone = self._curves(n, self._microphone_heights)
+            windows = windows + torch.where(hit, tone, torch.zeros_like(tone))
+        return windows
 
     def _hit(self, n: int, share: float) -> torch.Tensor:
         return (torch.rand(n, device=self._device) < share)[:, None, None]
@@ -104,24 +137,30 @@ class Distortion:
         at = start[:, None] + torch.arange(frames, device=self._device) * rate[:, None]
         rows = rows_at(self._rows, self._first[which], count, at)
         shift = uniform(n, -settings.noise_mel_shift, settings.noise_mel_shift, self._device)
-        return shifted(rows, shift) + self._curves(n)
+        return shifted(rows, shift) + self._curves(n, self._noise_heights)
 
-    def _curves(self, n: int) -> torch.Tensor:
-        gains = torch.randn(n, len(self._heights), device=self._device) * self._heights
+    def _curves(self, n: int, heights: torch.Tensor) -> torch.Tensor:
+        gains = torch.randn(n, len(heights), device=self._device) * heights
         return equaliser(gains, self._axis)
 
     def _floor(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         n = len(windows)
         snr = uniform(n, 10.0, 50.0, self._device)[:, None, None] * NATS_PER_DB
-        return 0.4 * torch.randn_like(windows) + self._curves(n) + level - snr
+        return 0.4 * torch.randn_like(windows) + self._curves(n, self._noise_heights) + level - snr
 
-    def _out_of_band(self, windows: torch.Tensor) -> torch.Tensor:
-        n, _, mels = windows.shape
-        bands = torch.arange(mels, device=self._device)
-        low = torch.randint(0, 10, (n, 1), device=self._device)
-        high = torch.randint(42, 62, (n, 1), device=self._device)
-        outside = (bands < low) | (bands >= high)
-        return outside[:, None, :] & self._hit(n, self._settings.band_limit)
+    def _out_of_band(self, n: int) -> torch.Tensor:
+        outside = self._beyond(n, (0, 10), (42, 62)) & self._hit(n, self._settings.band_limit)
+        if not self._settings.telephone:
+            return outside
+        called = self._hit(n, self._settings.telephone)
+        # 300 and 3400 Hz lie at bands 7 and 45
+        return torch.where(called, self._beyond(n, (6, 10), (44, 50)), outside)
+
+    def _beyond(self, n: int, low: tuple[int, int], high: tuple[int, int]) -> torch.Tensor:
+        """Draw an edge from each of two ranges, say which bands lie beyond, (n, 1, bands)."""
+        bands = torch.arange(self._features.mels, device=self._device)
+        edges = [torch.randint(*span, (n, 1), device=self._device) for span in (low, high)]
+        return ((bands < edges[0]) | (bands >= edges[1]))[:, None, :]
 
     def _masked(self, inputs: torch.Tensor) -> torch.Tensor:
         """Blank stretches of time and bands with the window's mean (SpecAugment)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +46,16 @@ class Course:
 class Student:
     """A network, its optimiser, the running average of its weights, and what it learns from.
 
-    It takes one course after the other.
+    It takes one course after the other, from first weights of its own or those of ``start``.
     """
 
     def __init__(
-        self, recipe: TrainRecipe, courses: tuple[Course, ...], distortion: Distortion, seed: int
+        self,
+        recipe: TrainRecipe,
+        courses: tuple[Course, ...],
+        distortion: Distortion,
+        seed: int,
+        start: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.recipe, self._courses, self._distortion = recipe, courses, distortion
@@ -64,6 +70,8 @@ class Student:
         self.network = Network(
             features, classes=CLASSES, shape=recipe.shape, dropout=recipe.dropout
         ).to(self.device)
+        if start is not None:
+            self.network.load_state_dict(start)
         self.average = copy.deepcopy(self.network).eval()
         self.imitator = nn.Linear(self.network.pooled_size, courses[0].places.shape[1])
         self.imitator.to(self.device)
