@@ -22,7 +22,8 @@ class Augmentation:
     ``microphone`` is the share of windows heard by another microphone: a tilt and waves over
     the bands, normally distributed with ``microphone_tilt`` and ``microphone_waves``.
     ``denoise`` is the share whose own steady noise is taken out, ``telephone`` the share
-    heard through one.
+    heard through one. ``contrast`` is by how much, in natural log, what lies above and below
+    the speech level is spread further or less, as automatic gains do.
     """
 
     partial: float = 0.5
@@ -40,6 +41,7 @@ class Augmentation:
     microphone_tilt: float = 2.0
     microphone_waves: float = 1.0
     denoise: float = 0.0
+    contrast: float = 0.0
     reverb: float = 0.0
     reverb_most_db: float = 0.0
     noise_stretch: float = 0.5

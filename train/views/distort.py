@@ -78,12 +78,16 @@ class Distortion:
         return self._masked(self._scaled(windows))
 
     def _by_another_microphone(self, windows: torch.Tensor) -> torch.Tensor:
-        """Take the steady noise out of some, and change the tone of some."""
+        """Take the steady noise out of some, change the contrast of all and the tone of some."""
         settings, n = self._settings, len(windows)
         if settings.denoise:
             hit = self._hit(n, settings.denoise)
             share = uniform(n, 0.0, 1.0, self._device)[:, None, None]
             windows = torch.where(hit, without_steady(windows, share), windows)
+        if settings.contrast:
+            level = levels(windows)[:, None, None]
+            gain = uniform(n, -settings.contrast, settings.contrast, self._device).exp()
+            windows = level + (windows - level) * gain[:, None, None]
         if settings.microphone:
             hit = self._hit(n, settings.microphone)
             tone = self._curves(n, self._microphone_heights)
