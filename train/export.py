@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from train.net import Network
 
 REPRESENTATIVE = 256
+READ_SHARE = 0.05
+"""Share of people who read among the voices that the speech head is fitted to."""
+
 _NEVER = -1e9
 
 DATA: dict[str, dict[str, str]] = {
@@ -114,9 +117,9 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     corpora = sorted({clip.corpus for clip in seen})
     columns = [LABELS.index(label) for label in trained_labels(corpora)]
     dev = labelled_examples(prepared, held, recipe)
-    read = read_examples(prepared, trained_labels(corpora)) if recipe.read_share else None
+    read = read_examples(prepared, trained_labels(corpora)) if "speech" in _beside(recipe) else None
     labelled = labelled_examples(prepared, seen, recipe)
-    voices = together(labelled, read, recipe.read_share)
+    voices = together(labelled, read, READ_SHARE)
     fit_speech_head(network, prepared, voices, recipe, seed=told["seed"])
     model = twin(
         network,
@@ -157,7 +160,8 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
 
 def _beside(recipe: TrainRecipe) -> list[str]:
     """Name what a recipe learns from beside corpora."""
-    used = {"noise": True, "speech": recipe.read_share > 0, "teacher": recipe.has_teacher}
+    hears_readers = recipe.read_share > 0 or recipe.augmentation.babble > 0
+    used = {"noise": True, "speech": hears_readers, "teacher": recipe.has_teacher}
     return [source for source, is_used in used.items() if is_used]
 
 

@@ -230,7 +230,7 @@ def test_undistorted_is_what_the_pipeline_asks_the_model(windows: torch.Tensor) 
 
 HARD = Augmentation(
     noise=1.0, floor=1.0, band_limit=1.0, reverb=1.0, reverb_most_db=6.0, time_mask_rows=12,
-    microphone=1.0, denoise=1.0, telephone=0.5,
+    microphone=1.0, denoise=1.0, contrast=0.4, telephone=0.5,
 )  # fmt: skip
 
 
@@ -283,6 +283,17 @@ def test_without_what_is_steady_pauses_are_deeper_and_voices_as_they_were() -> N
     torch.testing.assert_close(cleaned[:, 30:60, 5:40], hum[:, 30:60, 5:40], atol=0.01, rtol=0.0)
     assert (cleaned[:, :30] < hum[:, :30] - 2.0).all()
     torch.testing.assert_close(without_steady(hum, torch.zeros(1, 1, 1)), hum)
+
+
+def test_contrast_spreads_what_lies_around_the_speech_level(windows: torch.Tensor) -> None:
+    soft = windows * 0.1  # so that nothing is cut off
+    plain, other = (distorted(soft, replace(STRAIGHT, contrast=most)) for most in (0.0, 0.4))
+    spread = (other.std((1, 2)) / plain.std((1, 2))).log()
+    assert spread.abs().max() <= 0.4 + 1e-4
+    assert spread.min() < -0.2
+    assert spread.max() > 0.2
+    for first, second in zip(plain, other, strict=True):
+        assert np.corrcoef(first.flatten(), second.flatten())[0, 1] > 0.9999
 
 
 def test_a_telephone_carries_from_300_to_3400_hz(windows: torch.Tensor) -> None:
