@@ -222,10 +222,12 @@ def chosen_test(root: Path, model: Path, name: str) -> tuple[Split, list[Clip], 
     Raises
     ------
     InputError
-        If none of the clips is there.
+        If the model or all of the clips are not there.
     ConfigError
         If the model was trained on any of their speakers.
     """
+    if not model.exists():
+        raise InputError(f"{model}: is not there: give a .tflite file that export wrote")
     split = split_named(name)
     clips = clips_under_test(root, split)
     training = training_of(model)

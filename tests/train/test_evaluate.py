@@ -321,6 +321,16 @@ def test_clips_under_test_are_those_of_the_split(tmp_path: Path) -> None:
         clips_under_test(tmp_path, nobody)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "robustness"])
+def test_a_missing_model_is_told_before_anything_is_heard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    missing = tmp_path / "gone.tflite"
+    argv = ["--data", str(tmp_path), "--model", str(missing), "--split", "everything"]
+    assert main([command, *argv]) == InputError.exit_code
+    assert f"{missing}: is not there: give a .tflite file" in capsys.readouterr().err
+
+
 def test_speakers_trained_on_are_refused(tmp_path: Path) -> None:
     model = tmp_path / "m.tflite"
     assert training_of(model) == {}
