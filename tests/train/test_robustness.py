@@ -167,6 +167,7 @@ def test_a_split_that_was_trained_on_is_refused(
 ) -> None:
     write_corpus(tmp_path, demo_samples[: 3 * RATE_HZ])
     model = tmp_path / "mine.tflite"
+    model.touch()
     model.with_suffix(".yaml").write_text("training: {split: 'ravdess_folds:1'}")
     argv = ["robustness", "--data", str(tmp_path), "--model", str(model)]
     assert main([*argv, "--split", "cremad_tfds"]) == 2
