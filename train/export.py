@@ -185,7 +185,7 @@ def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
     from train.net import Network
 
     if not (run / "weights.pt").exists():
-        raise ConfigError(f"{run}: no weights.pt there: run python -m train fit first")
+        raise ConfigError(f"{run}: no weights.pt there: finish it with fit or study first")
     told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
     recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
     network = Network(recipe_named(recipe.features), classes=CLASSES, shape=recipe.shape)

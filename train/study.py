@@ -186,20 +186,28 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = load_recipe(arguments.recipe)
     if not recipe.has_teacher:
         raise ConfigError(f"recipe={recipe.name!r} has no teacher: use python -m train fit")
+    tasks = _tasks(arguments, recipe)
+    for task in tasks:
+        _start_of(task)  # before anybody listens for half an hour
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     encoder = Encoder(read_weights(arguments.weights), device)
     prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
     school = found_school(prepared, recipe, encoder, device, jobs=arguments.jobs)
-    asked = []
-    for name in arguments.splits:
-        split = None if name == "all" else name
-        lesson = lesson_for(school, recipe, split)
-        for seed in arguments.seeds:
-            folder = arguments.runs / run_name(recipe.name, name, seed)
-            start = arguments.starts / run_name(recipe.start, name, seed) if recipe.start else None
-            task = Task(recipe=recipe, split=split, seed=seed, folder=folder, start=start)
-            asked.append((task, lesson))
+    lessons = {split: lesson_for(school, recipe, split) for split in {task.split for task in tasks}}
+    asked = [(task, lessons[task.split]) for task in tasks]
     for first in range(0, len(asked), arguments.together):
         study(prepared, asked[first : first + arguments.together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")
+
+
+def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
+    """Return a task for each split and seed that was asked for."""
+    tasks = []
+    for name in arguments.splits:
+        for seed in arguments.seeds:
+            start = arguments.starts / run_name(recipe.start, name, seed) if recipe.start else None
+            folder = arguments.runs / run_name(recipe.name, name, seed)
+            split = None if name == "all" else name
+            tasks.append(Task(recipe=recipe, split=split, seed=seed, folder=folder, start=start))
+    return tasks

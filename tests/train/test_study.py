@@ -247,6 +247,17 @@ def test_a_recipe_without_a_teacher_says_what_to_use(
     assert "recipe='third' has no teacher: use python -m train fit" in capsys.readouterr().err
 
 
+def test_a_missing_start_is_told_before_anybody_listens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from train.__main__ import main
+
+    options = ["--data", ".", "--recipe", "seventh", "--weights", "x", "--splits", "joint:1"]
+    assert main(["study", *options, "--starts", str(tmp_path)]) == ConfigError.exit_code
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'sixth-joint-1-0'}: no weights.pt there: finish it with" in told
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpu_replays_what_it_recorded(prepared: Prepared, tmp_path: Path) -> None:
     school = found_school(prepared, RECIPE, overall, torch.device("cuda"), jobs=1)
