@@ -100,9 +100,9 @@ def clip_uar(network: Network, examples: Examples, recipe: TrainRecipe) -> float
     return float(np.mean([(said[meant == label] == label).mean() for label in np.unique(meant)]))
 
 
-def run_name(recipe: str, split: str, seed: int) -> str:
-    """Name the folder of a run."""
-    return f"{recipe}-{split}-{seed}".replace(":", "-")
+def run_name(recipe: str, split: str | None, seed: int) -> str:
+    """Name the folder of a run; one that leaves nobody out is called ``all``."""
+    return f"{recipe}-{split or 'all'}-{seed}".replace(":", "-")
 
 
 def write_about(
@@ -237,11 +237,9 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = load_recipe(arguments.recipe)
     if recipe.has_teacher:
         raise ConfigError(f"recipe={recipe.name!r} has a teacher: use python -m train study")
-    if recipe.start:
-        raise ConfigError(f"recipe={recipe.name!r} has a start, which only study goes on from")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    name = run_name(recipe.name, arguments.split or "all", arguments.seed)
+    name = run_name(recipe.name, arguments.split, arguments.seed)
     folder = arguments.run or Path("runs") / name
     prepared = prepare(arguments.data, arguments.cache)
     fit(

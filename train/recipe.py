@@ -160,11 +160,15 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
     Raises
     ------
     ConfigError
-        If it has a key that no recipe has.
+        If it has a key that no recipe has, or a start without a teacher: only
+        ``python -m train study`` goes on from another network.
     """
     bent = tree.get("augmentation", {})
     for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
         known = {spec.name for spec in fields(kind)}
         if unknown := set(part) - known:
             raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
-    return TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
+    recipe = TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
+    if recipe.start and not recipe.has_teacher:
+        raise ConfigError(f"{source}: start={recipe.start!r} goes with a teacher: give views too")
+    return recipe

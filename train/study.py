@@ -205,9 +205,9 @@ def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
     """Return a task for each split and seed that was asked for."""
     tasks = []
     for name in arguments.splits:
+        split = None if name == "all" else name
         for seed in arguments.seeds:
-            start = arguments.starts / run_name(recipe.start, name, seed) if recipe.start else None
-            folder = arguments.runs / run_name(recipe.name, name, seed)
-            split = None if name == "all" else name
+            start = arguments.starts / run_name(recipe.start, split, seed) if recipe.start else None
+            folder = arguments.runs / run_name(recipe.name, split, seed)
             tasks.append(Task(recipe=recipe, split=split, seed=seed, folder=folder, start=start))
     return tasks

@@ -90,8 +90,7 @@ class Distortion:
             windows = level + (windows - level) * gain[:, None, None]
         if settings.microphone:
             hit = self._hit(n, settings.microphone)
-            tone = self._curves(n, self._microphone_heights)
-            windows = windows + torch.where(hit, tone, torch.zeros_like(tone))
+            windows = windows + hit * self._curves(n, self._microphone_heights)
         return windows
 
     def _hit(self, n: int, share: float) -> torch.Tensor:
