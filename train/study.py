@@ -153,7 +153,7 @@ def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train study``."""
     add_data_arguments(parser)
-    parser.add_argument("--recipe", default="sixth", help="name or .yaml (default: %(default)s)")
+    parser.add_argument("--recipe", default="eighth", help="name or .yaml (default: %(default)s)")
     parser.add_argument(
         "--weights",
         type=Path,
