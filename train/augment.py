@@ -20,6 +20,7 @@ from train.windows import (
     crop,
     equaliser,
     gather,
+    in_beats,
     levels,
     reverberate,
     shift_mels,
@@ -113,7 +114,11 @@ class Augmenter:
         fainter = rng.uniform(0.0, 20.0, n) * np.log(10.0) / 10.0
         fainter += np.where(rng.random(n) < 0.5, 1000.0, 0.0)
         second += (levels(first) - levels(second) - fainter)[:, None, None].astype(np.float32)
-        return np.logaddexp(first, second)
+        noises: F32 = np.logaddexp(first, second)
+        if settings.noise_beats:
+            hit = np.flatnonzero(rng.random(n) < settings.noise_beats)
+            noises[hit] = in_beats(rng, noises[hit])
+        return noises
 
     def _windows(
         self,

@@ -23,7 +23,8 @@ class Augmentation:
     the bands, normally distributed with ``microphone_tilt`` and ``microphone_waves``.
     ``denoise`` is the share whose own steady noise is taken out, ``telephone`` the share
     heard through one. ``contrast`` is by how much, in natural log, what lies above and below
-    the speech level is spread further or less, as automatic gains do.
+    the speech level is spread further or less, as automatic gains do. ``noise_beats`` is
+    the share of noises that are heard in beats.
     """
 
     partial: float = 0.5
@@ -46,6 +47,7 @@ class Augmentation:
     reverb_most_db: float = 0.0
     noise_stretch: float = 0.5
     noise_mel_shift: float = 6.0
+    noise_beats: float = 0.0
     time_masks: int = 2
     time_mask_rows: int = 24
     mel_masks: int = 2

@@ -97,6 +97,22 @@ def reverberate(
     return np.asarray(np.log(power), np.float32)
 
 
+def in_beats(rng: np.random.Generator, windows: F32) -> F32:
+    """Let windows be heard in beats: each rises and dies away again and again, by up to 35 dB.
+
+    A period of 60 ms to 1 s, and for each window an attack and a decay of its own; shape as
+    given, (n, frames, mels).
+    """
+    n, frames, _ = windows.shape
+    period = np.exp(rng.uniform(np.log(6.0), np.log(100.0), (n, 1)))
+    attack = rng.uniform(0.0, 0.3, (n, 1)) * period
+    decay = np.exp(rng.uniform(np.log(0.7), np.log(0.5 * period + 1.0)))
+    phase = (np.arange(frames) + rng.uniform(0.0, period)) % period
+    fainter = np.where(phase < attack, (attack - phase) * 2.0, (phase - attack) / decay)
+    fainter = np.minimum(fainter, rng.uniform(2.0, 8.0, (n, 1)))
+    return np.asarray(windows - fainter[:, :, None], np.float32)
+
+
 def levels(windows: F32) -> F32:
     """Return each window's speech level, as ``rt_ser.features.speech_level``, shape (n,)."""
     energy = np.exp(windows).mean(axis=2)

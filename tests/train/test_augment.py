@@ -20,7 +20,15 @@ from train.clips import clip_features, rows_of
 from train.examples import Examples, labelled_examples, noise_examples
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
-from train.windows import crop, equaliser, gather, levels, plain_windows, shift_mels
+from train.windows import (
+    crop,
+    equaliser,
+    gather,
+    in_beats,
+    levels,
+    plain_windows,
+    shift_mels,
+)
 
 FEATURES = RECIPES["logmel64-v1"]
 RECIPE = TrainRecipe(name="test", noise_share=0.25)
@@ -233,3 +241,30 @@ def test_examples_are_drawn_by_their_weight(prepared: Prepared, labelled: Exampl
         np.random.default_rng(0), 12
     )
     np.testing.assert_array_equal(drawn.targets[:, 0], labelled.targets[[5] * 12])
+
+
+# Beats ------------------------------------------------------------------------------------
+
+
+def test_beats_fall_and_rise_by_up_to_35_db_in_all_bands_alike() -> None:
+    rng = np.random.default_rng(3)
+    windows = rng.normal(0.0, 1.0, (40, 256, 8)).astype(np.float32)
+    fainter = windows - in_beats(rng, windows)
+    np.testing.assert_allclose(fainter, fainter[:, :, :1].repeat(8, axis=2), atol=1e-5)
+    assert fainter.min() > -1e-5
+    assert fainter.max() < 8.0 + 1e-5
+    assert (np.ptp(fainter[:, :, 0], axis=1) > 0.5).all()
+    peaks = (np.diff(np.sign(np.diff(fainter[:, :, 0], axis=1)), axis=1) > 0).sum(axis=1)
+    assert (peaks >= 1).all()
+
+
+def test_noises_in_beats_are_those_noises_made_fainter(prepared: Prepared) -> None:
+    """A share of one and of none draw the same noises: the beats come last."""
+    plain = replace(RECIPE, noise_share=1.0, augmentation=NONE)
+    beaten = replace(plain, augmentation=replace(NONE, noise_beats=1.0))
+    one, other = (
+        augmenter(prepared, recipe)._noises(np.random.default_rng(5), 16, FEATURES.window_frames)
+        for recipe in (plain, beaten)
+    )
+    assert (other <= one + 1e-5).all()
+    assert (other < one - 1.0).any(axis=(1, 2)).all()

@@ -15,7 +15,7 @@ from train.examples import heard_noise_examples, labelled_examples, noise_exampl
 from train.net import Network
 from train.plan import Shape
 from train.recipe import TrainRecipe
-from train.speech_head import fit_speech_head, logistic
+from train.speech_head import augmenters, fit_speech_head, logistic
 from train.trainer import logits_of
 from train.windows import plain_windows
 
@@ -40,7 +40,7 @@ def test_only_the_speech_head_changes() -> None:
     network, prepared = Network(FEATURES, classes=8, shape=Shape(width=0.25)), small_corpus()
     labelled = labelled_examples(prepared, prepared.clips, RECIPE)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    fit_speech_head(network, prepared, labelled, RECIPE, batches=4)
+    fit_speech_head(network, prepared, labelled, RECIPE, batches=20)
     changed = {
         name for name, value in network.state_dict().items() if not torch.equal(value, before[name])
     }
@@ -48,6 +48,29 @@ def test_only_the_speech_head_changes() -> None:
     voices = logits_of(network, plain_windows(labelled, FEATURES))["speech"]
     noises = logits_of(network, plain_windows(noise_examples(prepared), FEATURES))["speech"]
     assert np.median(voices) > np.median(noises)
+
+
+def test_half_of_a_round_is_noise_and_half_of_that_is_bent() -> None:
+    prepared = small_corpus()
+    labelled = labelled_examples(prepared, prepared.clips, RECIPE)
+    drawn = [
+        augmenter.draw(np.random.default_rng((0, number)), 48).speech
+        for number, augmenter in enumerate(augmenters(labelled, noise_examples(prepared), RECIPE))
+    ]
+    assert np.concatenate(drawn).mean() == pytest.approx(0.5, abs=0.05)
+    assert [speech.any() for speech in drawn] == [True, True, True, False]
+
+
+def test_ridge_keeps_the_logits_of_parted_clouds_within_reason() -> None:
+    """Clouds that nothing overlaps would drive weights without ridge to infinity."""
+    torch.manual_seed(0)
+    speech = (torch.arange(400) % 2).float()
+    pooled = 0.1 * torch.randn(400, 3)
+    pooled[:, 1] += 3.0 * speech
+    weight, bias = logistic(pooled, speech, torch.nn.Linear(3, 1))
+    logits = (pooled @ weight.T + bias)[:, 0]
+    assert ((logits > 0) == (speech > 0)).all()
+    assert logits.abs().max() < 10.0
 
 
 def test_what_the_gate_lets_through_of_noises_is_noise() -> None:
