@@ -149,7 +149,11 @@ def crowd_label(clip: Clip, classes: tuple[str, ...]) -> str | None:
 
 
 def _against_crowd(heard: Sequence[Heard], classes: tuple[str, ...]) -> dict[str, Any] | None:
-    """Score against the voice-only majority vote instead of the actor's intention."""
+    """Score against the voice-only majority vote instead of the actor's intention.
+
+    ``intended_uar`` is what the intention itself would have: nobody who learns intentions
+    perfectly can have more.
+    """
     votes = [crowd_label(item.clip, classes) for item in heard]
     agreed = np.array([vote is not None for vote in votes])
     if not agreed.any():
@@ -157,5 +161,11 @@ def _against_crowd(heard: Sequence[Heard], classes: tuple[str, ...]) -> dict[str
     rows = outcomes_of(heard, classes).take(agreed)
     targets = np.array([classes.index(vote) for vote in votes if vote is not None], np.int64)
     against = Outcomes(classes=classes, targets=targets, probs=rows.probs, speakers=rows.speakers)
+    intended = Outcomes(
+        classes=classes,
+        targets=targets,
+        probs=np.eye(len(classes))[rows.targets],
+        speakers=rows.speakers,
+    )
     people = {"agreement": CROWD_AGREEMENT, "clips_of": len(heard)}
-    return {**people, **_headline(against)}
+    return {**people, **_headline(against), "intended_uar": plain(metrics.uar(intended))}

@@ -214,6 +214,7 @@ def test_against_the_crowd_its_vote_is_the_truth() -> None:
     items = [heard(0, "angry", "sad", votes=sad), heard(1, "sad", "angry"), heard(2, "sad", "sad")]
     crowd = scorecard(items, CREMAD)["crowd"]
     assert (crowd["clips"], crowd["clips_of"], crowd["uar"]) == (1, 3, 1.0)
+    assert crowd["intended_uar"] == 0.0
     assert "crowd" not in scorecard(items[1:], CREMAD)
 
 

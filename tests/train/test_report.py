@@ -202,6 +202,16 @@ def test_every_target_is_listed_measured_or_not() -> None:
     assert found["confident emotions an hour in noise, silence, tones"].value == 180
 
 
+def test_beside_the_crowd_stands_what_actors_intended() -> None:
+    evaluations = measured()
+    for item in evaluations:
+        item["corpora"]["cremad"]["crowd"] = {"uar": 0.6, "intended_uar": 0.744}
+    rows = targets(Sources(evaluations=tuple(evaluations), robustness=()))
+    (row,) = [row for row in rows if "crowd" in row.title]
+    assert row.value == pytest.approx(60.0)
+    assert row.detail.endswith("over 2 seeds; what actors intended has 74.4")
+
+
 def test_a_condition_that_was_not_measured_has_no_mean() -> None:
     assert condition_mean([robustness()], "snr5", "cremad", "loss") == 12.0
     assert condition_mean([robustness()], "room", "cremad", "loss") is None
