@@ -48,10 +48,6 @@ class Examples:
         return len(self.first)
 
 
-READ_ALOUD = {"neutral": 0.7, "calm": 0.1, "happy": 0.1, "sad": 0.1}
-"""What a passage read aloud most likely sounds like: no corpus says, but hardly anger or fear."""
-
-
 def is_training_source(source: str) -> bool:
     """Tell whether a noise, or a reader, may be trained on; every third is kept for testing."""
     return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
@@ -204,9 +200,13 @@ def trained_labels(corpora: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_target(mask: F32) -> F32:
-    """Return what speech read aloud most likely sounds like, of the classes whose mask is 1."""
-    target = mask * np.array([READ_ALOUD.get(label, 0.0) for label in LABELS], np.float32)
-    return np.asarray(target / target.sum(), np.float32)
+    """Return what speech read aloud is taught to sound like: every class of the mask alike.
+
+    No corpus says how readers feel. Told that they are neutral, a network calls everything
+    neutral that is not one of its corpora; told nothing, it calls them angry and disgusted
+    (``train/experiments.md``). That nobody knows is outlier exposure (Hendrycks et al. 2019).
+    """
+    return np.asarray(mask / mask.sum(), np.float32)
 
 
 def read_examples(prepared: Prepared, labels: Sequence[str] = LABELS) -> Examples | None:

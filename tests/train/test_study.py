@@ -252,10 +252,10 @@ def test_a_missing_start_is_told_before_anybody_listens(
 ) -> None:
     from train.__main__ import main
 
-    options = ["--data", ".", "--recipe", "seventh", "--weights", "x", "--splits", "joint:1"]
+    options = ["--data", ".", "--recipe", "ninth_open", "--weights", "x", "--splits", "joint:1"]
     assert main(["study", *options, "--starts", str(tmp_path)]) == ConfigError.exit_code
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'sixth-joint-1-0'}: no weights.pt there: finish it with" in told
+    assert f"{tmp_path / 'eighth_open-joint-1-0'}: no weights.pt there: finish it with" in told
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
