@@ -67,7 +67,8 @@ class TrainRecipe:
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
     ``start`` names the recipe whose network, of the same split and seed, this one goes on
-    from; its own first weights if empty.
+    from; its own first weights if empty. In the end ``start_share`` of each weight is that
+    network's (Wortsman et al. 2022): a little that is new, and little that is forgotten.
     ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
     ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
     error in saying where it places the view.
@@ -75,6 +76,7 @@ class TrainRecipe:
 
     name: str
     start: str = ""
+    start_share: float = 0.0
     features: str = "logmel64-v1"
     width: float = 1.0
     middle: int = 64

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,8 @@ class _Run:
         device = lesson.courses[0].seen.device
         features = recipe_named(recipe.features)
         distortion = Distortion(noise, features, recipe.augmentation, device)
-        start = _start_of(task)
-        self.student = Student(recipe, lesson.courses, distortion, task.seed, start)
+        self._start = _start_of(task)
+        self.student = Student(recipe, lesson.courses, distortion, task.seed, self._start)
         self._dev = _dev_of(prepared, recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / CHECKPOINT).exists():
@@ -87,8 +87,20 @@ class _Run:
         """Write the averaged weights and the plot of the log."""
         self.student.wait()
         weights = {name: value.cpu() for name, value in self.student.average.state_dict().items()}
+        if self._start is not None:
+            weights = between(weights, self._start, self.student.recipe.start_share)
         torch.save(weights, self.folder / "weights.pt")
         save(training_plot(self._log.rows()), self.folder / "log.png")
+
+
+def between(
+    new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor], share: float
+) -> dict[str, torch.Tensor]:
+    """Return weights of which ``share`` is the old ones; counts, which are whole, stay new."""
+    return {
+        name: torch.lerp(value, old[name], share) if value.is_floating_point() else value
+        for name, value in new.items()
+    }
 
 
 def _start_of(task: Task) -> dict[str, torch.Tensor] | None:

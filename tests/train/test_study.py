@@ -24,7 +24,7 @@ from train.export import load_run
 from train.fit import CHECKPOINT
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
-from train.study import Task, every, study
+from train.study import Task, between, every, study
 from train.views.distort import Distortion
 from train.views.school import School, found_school
 from train.views.student import Student
@@ -252,10 +252,19 @@ def test_a_missing_start_is_told_before_anybody_listens(
 ) -> None:
     from train.__main__ import main
 
-    options = ["--data", ".", "--recipe", "ninth_open", "--weights", "x", "--splits", "joint:1"]
+    options = ["--data", ".", "--recipe", "ninth", "--weights", "x", "--splits", "joint:1"]
     assert main(["study", *options, "--starts", str(tmp_path)]) == ConfigError.exit_code
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'eighth_open-joint-1-0'}: no weights.pt there: finish it with" in told
+    assert f"{tmp_path / 'eighth-joint-1-0'}: no weights.pt there: finish it with" in told
+
+
+def test_weights_half_way_between_two_networks() -> None:
+    new = {"kernel": torch.tensor([1.0, 3.0]), "count": torch.tensor(7)}
+    old = {"kernel": torch.tensor([3.0, -1.0], dtype=torch.float32), "count": torch.tensor(2)}
+    found = between(new, old, 0.25)
+    assert found["kernel"].tolist() == [1.5, 2.0]
+    assert found["count"] == 7
+    assert between(new, old, 0.0)["kernel"].tolist() == [1.0, 3.0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
