@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -151,8 +151,7 @@ def crowd_label(clip: Clip, classes: tuple[str, ...]) -> str | None:
 def _against_crowd(heard: Sequence[Heard], classes: tuple[str, ...]) -> dict[str, Any] | None:
     """Score against the voice-only majority vote instead of the actor's intention.
 
-    ``intended_uar`` is what the intention itself would have: nobody who learns intentions
-    perfectly can have more.
+    ``intended_uar`` is what somebody would have who told every intention rightly.
     """
     votes = [crowd_label(item.clip, classes) for item in heard]
     agreed = np.array([vote is not None for vote in votes])
@@ -160,12 +159,7 @@ def _against_crowd(heard: Sequence[Heard], classes: tuple[str, ...]) -> dict[str
         return None
     rows = outcomes_of(heard, classes).take(agreed)
     targets = np.array([classes.index(vote) for vote in votes if vote is not None], np.int64)
-    against = Outcomes(classes=classes, targets=targets, probs=rows.probs, speakers=rows.speakers)
-    intended = Outcomes(
-        classes=classes,
-        targets=targets,
-        probs=np.eye(len(classes))[rows.targets],
-        speakers=rows.speakers,
-    )
+    against = replace(rows, targets=targets)
+    intended = replace(against, probs=np.eye(len(classes))[rows.targets])
     people = {"agreement": CROWD_AGREEMENT, "clips_of": len(heard)}
     return {**people, **_headline(against), "intended_uar": plain(metrics.uar(intended))}

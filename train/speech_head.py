@@ -21,7 +21,7 @@ from train.examples import Examples, heard_noise_examples, noise_examples, toget
 from train.net import Network
 from train.prepare import Prepared
 from train.progress import work_through
-from train.recipe import TrainRecipe
+from train.recipe import Augmentation, TrainRecipe
 
 HEARD_SHARE = 0.6
 """Share of noises that are what the voice-activity gate lets through."""
@@ -63,13 +63,12 @@ def augmenters(labelled: Examples, noise: Examples, recipe: TrainRecipe) -> list
         usual, noise_stretch=1.0, noise_mel_shift=10.0, noise_beats=0.5, tilt=1.5, equaliser=1.0
     )
     features, mixed = recipe_named(recipe.features), _ROUND - 1
-    first, last = (
-        Augmenter(
-            labelled, noise, features, replace(recipe, noise_share=share, augmentation=augmentation)
-        )
-        for share, augmentation in (((0.5 * _ROUND - 1.0) / mixed, usual), (1.0, bent))
-    )
-    return [first] * mixed + [last]
+
+    def drawing(noise_share: float, augmentation: Augmentation) -> Augmenter:
+        asked = replace(recipe, noise_share=noise_share, augmentation=augmentation)
+        return Augmenter(labelled, noise, features, asked)
+
+    return [drawing((0.5 * _ROUND - 1.0) / mixed, usual)] * mixed + [drawing(1.0, bent)]
 
 
 def _draw(
