@@ -126,7 +126,7 @@ class EstimateSettings(_Section):
         1.5, "time constant of the rolling estimate in seconds", low=0.0, high=60.0
     )
     unsure_below: float = option(
-        0.35, "confidence under which the state is unsure", low=0.0, high=1.0
+        0.4, "confidence under which the state is unsure", low=0.0, high=1.0
     )
     min_speech_prob: float = option(
         0.5, "the model's own speech probability under which a window is vetoed", low=0.0, high=1.0

@@ -12,7 +12,8 @@ from rt_ser.types import F32, SILENCE_DBFS
 FLOOR_SPAN = 100
 """Frames (3 s) over whose minimum level the noise floor is taken."""
 
-_HEARING_DBFS = -20.0
+_HEARING_DBFS = -8.0
+_MOST_GAIN_DB = 52.0
 _PERIODIC = 0.6
 _MIN_LIVELINESS = 1.15
 _MIN_LEVEL_SPREAD_DB = 1.0
@@ -24,6 +25,10 @@ class LevelTracker:
 
     The floor is the lowest level (minimum statistics, Martin 2001); the gain brings the
     highest one to where webrtcvad hears well, and never looks into the future.
+
+    webrtcvad knows absolute levels: it expects speech near full scale, in six bands from 80 Hz
+    to 4 kHz. A telephone leaves two of these nearly empty. At -8 dBFS it finds as much speech
+    by telephone as it finds at -20 dBFS in the same clean recordings, soft syllables too.
     """
 
     def __init__(self) -> None:
@@ -40,9 +45,9 @@ class LevelTracker:
 
     @property
     def gain(self) -> float:
-        """Linear gain of 0 to 40 dB for the next look at the signal."""
+        """Linear gain of 0 to 52 dB for the next look at the signal."""
         missing_db = _HEARING_DBFS - max(self._levels, default=SILENCE_DBFS)
-        return float(10.0 ** (min(40.0, max(0.0, missing_db)) / 20.0))
+        return float(10.0 ** (min(_MOST_GAIN_DB, max(0.0, missing_db)) / 20.0))
 
 
 class Evidence:
@@ -51,7 +56,8 @@ class Evidence:
     Liveliness is the standard deviation over time of the log energy in a band, averaged
     over bands: about 0.6 for stationary noise, 0 for a tone, 1.3 or more for nine in
     ten windows of speech. It follows the long-term signal variability of Ghosh, Tsiartas
-    and Narayanan (2011).
+    and Narayanan (2011). The first frame and the newest are left out: the abrupt
+    onset and end of a tone reach every band, and would make a siren as lively as speech.
     """
 
     def __init__(self, frames: int) -> None:
@@ -74,12 +80,15 @@ class Evidence:
 
     def is_lively(self) -> bool:
         """Tell whether the frames vary, in spectrum and level, as speech does."""
-        have = min(self.count, len(self._levels))
-        if have < 2:
+        if self.count < 4:
             return False
-        liveliness = float(self._bands[:have].std(axis=0).mean())
-        periodic = float(self._periodic[:have].mean())
-        spread = float(self._levels[:have].std())
+        within = np.ones(min(self.count, len(self._levels)), bool)
+        within[(self.count - 1) % len(within)] = False
+        within[0] &= self.count > len(within)
+        kept = np.flatnonzero(within)
+        liveliness = float(self._bands[kept].std(axis=0).mean())
+        periodic = float(self._periodic[kept].mean())
+        spread = float(self._levels[kept].std())
         return (
             liveliness + 0.5 * periodic >= _MIN_LIVELINESS
             and spread >= _MIN_LEVEL_SPREAD_DB

@@ -151,9 +151,10 @@ def _part(values: NDArray[_Kind], offsets: NDArray[np.int64], position: int) -> 
 
 
 def probe_signal() -> F32:
-    """Make three seconds that sound enough like speech to pass a voice-activity gate.
+    """Make six seconds that sound enough like speech to pass a voice-activity gate.
 
-    Bursts of a buzz at a wandering pitch through two resonances, over faint noise:
+    Bursts of a buzz at a wandering pitch through two resonances, over faint noise, and all
+    of it once more, fading by 50 dB, to tell how well the gate hears what is faint:
     deterministic, so that features of it tell one feature function from another.
     """
     rng = np.random.default_rng(0)
@@ -167,7 +168,9 @@ def probe_signal() -> F32:
     )
     bursts = (np.sin(2.0 * np.pi * 2.1 * times) > -0.4) & (times > 0.4) & (times < 2.4)
     noise = 0.001 * rng.standard_normal(len(times))
-    return (0.12 * buzz * bursts + noise).astype(np.float32)
+    once = 0.12 * buzz * bursts + noise
+    fading = once * 10.0 ** (-50.0 / 20.0 * np.linspace(0.0, 1.0, len(once)))
+    return np.concatenate([once, fading]).astype(np.float32)
 
 
 def cache_key(
