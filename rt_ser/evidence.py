@@ -12,8 +12,8 @@ from rt_ser.types import F32, SILENCE_DBFS
 FLOOR_SPAN = 100
 """Frames (3 s) over whose minimum level the noise floor is taken."""
 
-_HEARING_DBFS = -8.0
-_MOST_GAIN_DB = 52.0
+_HEARING_DBFS = 0.0
+_MOST_GAIN_DB = 60.0
 _PERIODIC = 0.6
 _MIN_LIVELINESS = 1.15
 _MIN_LEVEL_SPREAD_DB = 1.0
@@ -27,8 +27,8 @@ class LevelTracker:
     highest one to where webrtcvad hears well, and never looks into the future.
 
     webrtcvad knows absolute levels: it expects speech near full scale, in six bands from 80 Hz
-    to 4 kHz. A telephone leaves two of these nearly empty. At -8 dBFS it finds as much speech
-    by telephone as it finds at -20 dBFS in the same clean recordings, soft syllables too.
+    to 4 kHz. A telephone leaves two of these nearly empty, so the loudest frame is brought to
+    0 dBFS RMS, its peaks cut off: see "A gate that hears telephones" in train/experiments.md.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class LevelTracker:
 
     @property
     def gain(self) -> float:
-        """Linear gain of 0 to 52 dB for the next look at the signal."""
+        """Linear gain of 0 to 60 dB for the next look at the signal."""
         missing_db = _HEARING_DBFS - max(self._levels, default=SILENCE_DBFS)
         return float(10.0 ** (min(_MOST_GAIN_DB, max(0.0, missing_db)) / 20.0))
 
