@@ -60,7 +60,7 @@ class Agent:
 
 def reply_to(utterance: rt_ser.Utterance) -> str:
     """Choose an answer: a hint about how something was said, never a verdict on a person."""
-    if utterance.confidence < 0.35:
+    if utterance.confidence < 0.4:
         return "I see."
     if utterance.change is not None and utterance.change.valence < -0.5:
         return "Did I get that wrong?"
