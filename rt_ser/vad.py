@@ -21,7 +21,7 @@ import webrtcvad
 
 from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
-from rt_ser.evidence import Evidence, LevelTracker
+from rt_ser.evidence import Evidence, LevelTracker, audible
 from rt_ser.stream_events import Loudest
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, SILENCE_DBFS, Frame, Meter, Segment
 
@@ -67,7 +67,7 @@ class Timing:
 
 
 Detector: TypeAlias = Callable[[F32], bool]
-"""Tells of one frame at a good hearing level, float32 in [-1, 1], whether it is speech."""
+"""Tells of one frame, float32 at -20 dBFS RMS (see :func:`rt_ser.evidence.audible`), if it is speech."""
 
 
 class WebRtcDetector:
@@ -183,7 +183,7 @@ class VoiceActivity:
         margin = settings.min_snr_db - (0.0 if self.phase is Phase.QUIET else _RELEASE_DB)
         if level < self._levels.floor_dbfs + margin:
             return False
-        return self._detector(frame.samples * np.float32(self._levels.gain))
+        return self._detector(audible(frame.samples, level))
 
     def _listen(self, frame: Frame, level: float, speech: bool) -> None:
         self._recent.append((frame, level, speech))
