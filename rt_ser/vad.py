@@ -67,7 +67,7 @@ class Timing:
 
 
 Detector: TypeAlias = Callable[[F32], bool]
-"""Tells of one frame, float32 at -20 dBFS RMS (see :func:`rt_ser.evidence.audible`), if it is speech."""
+"""Tells whether a frame is speech; float32, see :func:`rt_ser.evidence.audible` for its level."""
 
 
 class WebRtcDetector:
