@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
+from rt_ser.evidence import audible
 from rt_ser.framing import Framer
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, AudioChunk, Frame, Segment
@@ -65,6 +67,10 @@ NEVER = {
     "fast legato melody": signals.melody(SCALE_HZ, note_s=0.125),
     "low legato melody": signals.melody([hz / 2.0 for hz in SCALE_HZ], note_s=0.4),
 }
+
+
+def spoken_s(segments: list[Segment]) -> float:
+    return sum(segment.new_speech_samples for segment in segments) / RATE_HZ
 
 
 @pytest.mark.parametrize("level_db", [-20.0, 0.0, 10.0])
@@ -138,6 +144,23 @@ def test_every_spoken_cue_is_judged_and_nothing_else(
 def test_loudness_hardly_matters(demo_samples: F32, gain_db: float) -> None:
     plain, other = segments_of(demo_samples), segments_of(signals.scaled(demo_samples, gain_db))
     assert len(other) == pytest.approx(len(plain), rel=0.15)
+
+
+def test_soft_speech_is_heard_right_after_loud_speech(
+    demo_samples: F32, demo_cues: list[dict[str, Any]]
+) -> None:
+    """What is soft is compared with the noise floor and not with what was loud."""
+    first = next(cue for cue in demo_cues if cue["kind"] == "speech")
+    loud = demo_samples[: first["stop"] + RATE_HZ // 2]
+    once = spoken_s(segments_of(loud))
+    twice = spoken_s(segments_of(np.concatenate([loud, signals.scaled(loud, -30.0)])))
+    assert twice - once > 0.9 * once > 0.0
+
+
+@given(st.floats(-70.0, 0.0))
+def test_webrtcvad_is_asked_about_frames_of_one_level(level: float) -> None:
+    frame = signals.at_level(signals.white_noise()[:FRAME_SAMPLES], level)
+    assert level_dbfs(audible(frame, level_dbfs(frame))) == pytest.approx(-20.0, abs=0.01)
 
 
 @settings(max_examples=10, deadline=None)
