@@ -18,6 +18,20 @@ SHIPPED_DATA = {
     "rt_ser/data": {".flac", ".yaml", ".json"},
 }
 
+TRAINING_ONLY = ("joblib", "librosa", "matplotlib", "opensmile", "sklearn", "tensorflow", "torch")
+
+
+def test_all_tests_are_found_without_what_only_training_needs(repo_root: Path) -> None:
+    """``make test`` installs none of it: modules that need some skip, and do not fail."""
+    code = (
+        "import sys, pytest\n"
+        f"sys.modules.update(dict.fromkeys({TRAINING_ONLY!r}))\n"
+        "sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', 'tests']))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
 
 @pytest.fixture(scope="module")
 def wheel(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
+
 from rt_ser.errors import InputError
 from tests.train.test_evaluate import clip, heard
 from train import kept
