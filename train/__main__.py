@@ -11,11 +11,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from rt_ser.errors import RtSerError
+from rt_ser.errors import ConfigError, RtSerError
 
 COMMANDS = {
     "prepare": "find the corpora, compute and cache their features, report what is odd",
-    "teach": "let a large encoder hear every clip, for recipes that learn from it",
     "fit": "train a network by a recipe, leaving a split's test speakers out",
     "study": "train networks on views that a large encoder hears too, many side by side",
     "export": "make the int8 TFLite file and its manifest from a trained network",
@@ -46,14 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=f"python -m train {chosen.command}", description=f"{COMMANDS[chosen.command]}."
     )
-    module = importlib.import_module(f"train.{chosen.command}")
-    module.add_arguments(parser)
-    arguments = parser.parse_args(chosen.arguments)
     try:
-        module.run(arguments)
+        module = importlib.import_module(f"train.{chosen.command}")
+        module.add_arguments(parser)
+        module.run(parser.parse_args(chosen.arguments))
     except RtSerError as error:
         print(f"train: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        package = str(error.name).split(".")[0]
+        if package in ("rt_ser", "train"):
+            raise
+        print(f"train: {package} is not installed: pip install -e '.[train]'", file=sys.stderr)
+        return ConfigError.exit_code
     return 0
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from rich.console import Console
 from rt_ser.errors import ConfigError, InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, State, Summary, freeze
 from train import leaderboard
-from train.__main__ import main
+from train.__main__ import COMMANDS, main
 from train.corpora import LABELS, Clip
 from train.evaluate import (
     check_unseen,
@@ -330,6 +333,23 @@ def test_a_missing_model_is_told_before_anything_is_heard(
     argv = ["--data", str(tmp_path), "--model", str(missing), "--split", "everything"]
     assert main([command, *argv]) == InputError.exit_code
     assert f"{missing}: is not there: give a .tflite file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_there(command: str) -> None:
+    assert importlib.util.find_spec(f"train.{command}") is not None
+
+
+def test_what_is_not_installed_is_told_in_one_line(repo_root: Path) -> None:
+    argv = ["report", "--recipe", "ninth"]
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        f"from train.__main__ import main; sys.exit(main({argv!r}))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
+    told = "train: matplotlib is not installed: pip install -e '.[train]'\n"
+    assert (done.returncode, done.stderr) == (ConfigError.exit_code, told)
 
 
 def test_speakers_trained_on_are_refused(tmp_path: Path) -> None:
