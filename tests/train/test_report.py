@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from train.baselines.experiments import Result
 from train.report import write
 from train.report.blocks import BEGIN, END, refill
 from train.report.comparison import bars, published
-from train.report.figures import condition_mean
 from train.report.markdown import table
-from train.report.measures import Measured, Sources, targets
+from train.report.measures import Measured, Sources, condition_mean, targets
 from train.report.pool import (
     calibration_error,
     interval_over_speakers,
@@ -106,6 +106,15 @@ BASELINES = [
 
 def sources() -> Sources:
     return Sources(evaluations=tuple(measured()), robustness=(robustness(),), size_bytes=300_000)
+
+
+def test_a_corpus_measured_on_more_folds_counts_no_more_than_another() -> None:
+    other = json.loads(json.dumps(robustness()))
+    for condition in other["conditions"]:
+        condition["corpora"] = {"ravdess": {**condition["corpora"]["cremad"], "loss": 3.0}}
+    three = replace(sources(), robustness=(robustness(), other, other))
+    found = {item.title: item.value for item in targets(three)}
+    assert found["noise at 20 dB: loss of UAR, points"] == pytest.approx((1.0 + 3.0) / 2)
 
 
 def test_folds_and_seeds_are_told_apart() -> None:

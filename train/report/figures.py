@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from train import plots
 from train.plots import INK, LINES, MARKERS, MUTED, NAMES, RULE, SERIES
-from train.report.measures import mean
+from train.report.measures import condition_mean
 from train.report.pool import Card
 
 _RATIOS = (("snr20", 20), ("snr10", 10), ("snr5", 5))
@@ -72,18 +72,6 @@ def losses_plot(robustness: Sequence[Card]) -> Figure:
     plots.legend(axes, "best")
     plots.title_of(axes, "What else it has to bear", "bar: the most that was to be lost")
     return figure
-
-
-def condition_mean(robustness: Sequence[Card], name: str, corpus: str, figure: str) -> float | None:
-    """Return a corpus's figure under a condition, averaged over the measurements."""
-    return mean(
-        [
-            item["corpora"][corpus][figure]
-            for measured in robustness
-            for item in measured["conditions"]
-            if item["name"] == name and corpus in item["corpora"]
-        ]
-    )
 
 
 def groups_plot(cards: dict[str, Card]) -> Figure:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from train.corpora import CORPORA
 from train.report.pool import Card, Scored, Spread, calibration_error, mean_of, scored, spread
 
 NOT_MEASURED = "not measured"
@@ -242,12 +243,7 @@ def _robustness(sources: Sources) -> list[Measured]:
         ("room", "small room, 0.5 m away", 5.0),
         ("room1m", "small room, 1 m away", 5.0),
     ):
-        losses = [
-            condition["mean_loss"]
-            for item in sources.robustness
-            for condition in item["conditions"]
-            if condition["name"] == name
-        ]
+        losses = [condition_mean(sources.robustness, name, corpus, "loss") for corpus in CORPORA]
         lines.append(
             Measured(
                 title=f"{title}: loss of UAR, points", must=must, aim=must / 2, value=mean(losses),
@@ -274,3 +270,15 @@ def mean(values: Sequence[Any]) -> float | None:
     """Return the mean of the values that are there, if any is."""
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def condition_mean(robustness: Sequence[Card], name: str, corpus: str, figure: str) -> float | None:
+    """Return a corpus's figure under a condition, averaged over the measurements."""
+    return mean(
+        [
+            item["corpora"][corpus][figure]
+            for measured in robustness
+            for item in measured["conditions"]
+            if item["name"] == name and corpus in item["corpora"]
+        ]
+    )
