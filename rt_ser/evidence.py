@@ -12,30 +12,20 @@ from rt_ser.types import F32, SILENCE_DBFS
 FLOOR_SPAN = 100
 """Frames (3 s) over whose minimum level the noise floor is taken."""
 
-_HEARING_DBFS = -20.0
-_MOST_GAIN_DB = 60.0
+HEARING_DBFS = -20.0
+"""RMS level at which detectors hear well."""
+
 _PERIODIC = 0.6
 _MIN_LIVELINESS = 1.15
 _MIN_LEVEL_SPREAD_DB = 1.0
 _MIN_PERIODIC_SHARE = 0.06
 
 
-def audible(samples: F32, level_dbfs: float) -> F32:
-    """Return a frame as loud as webrtcvad hears well: -20 dBFS RMS, if 60 dB of gain suffice.
-
-    webrtcvad knows absolute levels in six bands from 80 Hz to 4 kHz, and a telephone leaves
-    two of these nearly empty. How loud speech must be is for the other gates to say, so it
-    is asked about the spectrum alone: see "A gate that hears telephones" in
-    train/experiments.md.
-    """
-    gain_db = min(_MOST_GAIN_DB, _HEARING_DBFS - level_dbfs)
-    return samples * np.float32(10.0 ** (gain_db / 20.0))
-
-
 class LevelTracker:
-    """The noise floor: the lowest of the last three seconds' frame levels, in dBFS.
+    """Noise floor and loudness of the last three seconds, from frame levels in dBFS.
 
-    Minimum statistics, Martin 2001.
+    The floor is the lowest level (minimum statistics, Martin 2001); the gain brings the
+    highest one to where detectors hear well, and never looks into the future.
     """
 
     def __init__(self) -> None:
@@ -49,6 +39,12 @@ class LevelTracker:
     def floor_dbfs(self) -> float:
         """The noise floor; that of digital silence before any frame."""
         return min(self._levels, default=SILENCE_DBFS)
+
+    @property
+    def gain(self) -> float:
+        """Linear gain of 0 to 40 dB for the next look at the signal."""
+        missing_db = HEARING_DBFS - max(self._levels, default=SILENCE_DBFS)
+        return float(10.0 ** (min(40.0, max(0.0, missing_db)) / 20.0))
 
 
 class Evidence:

@@ -21,7 +21,7 @@ import webrtcvad
 
 from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
-from rt_ser.evidence import Evidence, LevelTracker, audible
+from rt_ser.evidence import HEARING_DBFS, Evidence, LevelTracker
 from rt_ser.stream_events import Loudest
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, SILENCE_DBFS, Frame, Meter, Segment
 
@@ -35,6 +35,7 @@ LOOKBACK_SAMPLES = (ONSET_SPAN + MARGIN_FRAMES) * FRAME_SAMPLES
 """How far before the newest frame an utterance that opens now can begin."""
 
 _RELEASE_DB = 3.0
+_MOST_GAIN_DB = 60.0
 
 
 class Phase(Enum):
@@ -67,19 +68,31 @@ class Timing:
 
 
 Detector: TypeAlias = Callable[[F32], bool]
-"""Tells whether a frame is speech; float32, see :func:`rt_ser.evidence.audible` for its level."""
+"""Tells of one frame at a good hearing level, float32 in [-1, 1], whether it is speech."""
 
 
 class WebRtcDetector:
-    """webrtcvad, at one of its modes."""
+    """webrtcvad, at one of its modes.
+
+    It knows absolute levels in six bands from 80 Hz to 4 kHz, and a telephone leaves two of
+    these nearly empty. How loud speech must be is for the other gates to say, so every frame
+    is brought to one level and it judges the spectrum alone: see "A gate that hears
+    telephones" in train/experiments.md.
+    """
 
     def __init__(self, mode: int) -> None:
         self._webrtc = webrtcvad.Vad(mode)
 
     def __call__(self, samples: F32) -> bool:
         """Ask about one frame."""
-        pcm = np.clip(np.rint(samples * np.float32(32768.0)), -32768, 32767).astype("<i2")
+        pcm = np.clip(np.rint(32768.0 * at_hearing_level(samples)), -32768, 32767).astype("<i2")
         return bool(self._webrtc.is_speech(pcm.tobytes(), RATE_HZ))
+
+
+def at_hearing_level(samples: F32) -> F32:
+    """Return a frame brought to ``HEARING_DBFS``, or as near as 60 dB of gain bring it."""
+    gain_db = min(_MOST_GAIN_DB, HEARING_DBFS - level_dbfs(samples))
+    return samples * np.float32(10.0 ** (gain_db / 20.0))
 
 
 class VoiceActivity:
@@ -183,7 +196,7 @@ class VoiceActivity:
         margin = settings.min_snr_db - (0.0 if self.phase is Phase.QUIET else _RELEASE_DB)
         if level < self._levels.floor_dbfs + margin:
             return False
-        return self._detector(audible(frame.samples, level))
+        return self._detector(frame.samples * np.float32(self._levels.gain))
 
     def _listen(self, frame: Frame, level: float, speech: bool) -> None:
         self._recent.append((frame, level, speech))

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from rt_ser.acoustics import level_dbfs
 from rt_ser.config import EstimateSettings, VadSettings
-from rt_ser.evidence import audible
 from rt_ser.framing import Framer
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, AudioChunk, Frame, Segment
-from rt_ser.vad import LOOKBACK_SAMPLES, Phase, VoiceActivity
+from rt_ser.vad import LOOKBACK_SAMPLES, Phase, VoiceActivity, at_hearing_level
 from tests import signals
 from tests import strategies as some
 from tests.compare import bits
@@ -160,7 +159,7 @@ def test_soft_speech_is_heard_right_after_loud_speech(
 @given(st.floats(-70.0, 0.0))
 def test_webrtcvad_is_asked_about_frames_of_one_level(level: float) -> None:
     frame = signals.at_level(signals.white_noise()[:FRAME_SAMPLES], level)
-    assert level_dbfs(audible(frame, level_dbfs(frame))) == pytest.approx(-20.0, abs=0.01)
+    assert level_dbfs(at_hearing_level(frame)) == pytest.approx(-20.0, abs=0.01)
 
 
 @settings(max_examples=10, deadline=None)
