@@ -77,12 +77,12 @@ class Evidence:
 
     def is_lively(self) -> bool:
         """Tell whether the frames vary, in spectrum and level, as speech does."""
-        if self.count < 4:
+        size = len(self._levels)
+        kept = np.arange(size) < self.count
+        kept[(self.count - 1) % size] = False
+        kept[0] &= self.count > size
+        if kept.sum() < 2:
             return False
-        within = np.ones(min(self.count, len(self._levels)), bool)
-        within[(self.count - 1) % len(within)] = False
-        within[0] &= self.count > len(within)
-        kept = np.flatnonzero(within)
         liveliness = float(self._bands[kept].std(axis=0).mean())
         periodic = float(self._periodic[kept].mean())
         spread = float(self._levels[kept].std())

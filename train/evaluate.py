@@ -266,12 +266,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate a model, print its figures, and write JSON, CSV and plots."""
-    split, clips, training = chosen_test(arguments.data, arguments.model, arguments.split)
-
     from rich.console import Console
 
-    from train.plots import draw_all
     from train.tables import show
+
+    split, clips, training = chosen_test(arguments.data, arguments.model, arguments.split)
+    # before anything is heard, so that a missing matplotlib costs nobody the hearing
+    from train.plots import draw_all
 
     heard = hear_all(clips, str(arguments.model), jobs=arguments.jobs)
     figures = evaluation(heard, split, arguments.model)
