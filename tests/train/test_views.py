@@ -213,7 +213,7 @@ def made_up_noise() -> Examples:
 def distorted(windows: torch.Tensor, bent: Augmentation, silent: bool = False) -> torch.Tensor:
     torch.manual_seed(3)
     made = Distortion(made_up_noise(), FEATURES, bent, CPU)
-    inputs: torch.Tensor = made(windows, torch.full((len(windows),), silent))
+    inputs: torch.Tensor = made(windows, len(windows) if silent else 0)
     assert inputs.shape == windows.shape
     assert inputs.isfinite().all()
     assert inputs.abs().max() <= 1.0 + 1e-6
@@ -241,6 +241,29 @@ def test_nothing_depends_on_how_loud_the_recording_was(louder: float) -> None:
     torch.testing.assert_close(
         distorted(windows + louder, HARD), distorted(windows, HARD), atol=2e-3, rtol=0.0
     )
+
+
+@pytest.mark.parametrize(
+    "way", ["noise", "floor", "band_limit", "telephone", "reverb", "microphone", "denoise"]
+)
+@pytest.mark.parametrize(("share", "count"), [(0.25, 8), (0.1, 4), (0.01, 1), (1.0, 32)])
+def test_as_many_windows_are_bent_as_the_recipe_says(
+    windows: torch.Tensor, way: str, share: float, count: int
+) -> None:
+    """Rounded up, so that no way is lost on a small batch; all the others stay as they are."""
+    plain, bent = (distorted(windows, replace(STRAIGHT, **{way: each})) for each in (0.0, share))
+    assert int((plain != bent).any(2).any(1).sum()) == count
+
+
+def test_the_first_windows_are_noise_alone(windows: torch.Tensor) -> None:
+    torch.manual_seed(3)
+    made = Distortion(made_up_noise(), FEATURES, STRAIGHT, CPU)
+    before = windows.clone()
+    inputs = made(windows, 5)
+    plain = distorted(windows, STRAIGHT)
+    torch.testing.assert_close(inputs[5:], plain[5:])
+    assert (inputs[:5] != plain[:5]).flatten(1).any(1).all()
+    assert torch.equal(windows, before)
 
 
 def test_where_nobody_speaks_nothing_of_the_voice_is_left(windows: torch.Tensor) -> None:

@@ -2,12 +2,13 @@
 
 On whole batches of log-mel windows, natural log of power before level normalisation, with
 the device's own random numbers and in shapes that never change, so that a CUDA graph can
-hold it.
+hold it: of a batch a fixed number of windows is bent in each way.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -16,11 +17,6 @@ from rt_ser.types import RATE_HZ
 from train.examples import Examples
 from train.recipe import Augmentation
 from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
-
-
-def uniform(n: int, low: float, high: float, device: torch.device) -> torch.Tensor:
-    """Draw ``n`` numbers between two."""
-    return low + (high - low) * torch.rand(n, device=device)
 
 
 def _heights(tilt: float, waves: float, device: torch.device) -> torch.Tensor:
@@ -57,44 +53,73 @@ class Distortion:
         tilt, waves = settings.microphone_tilt, settings.microphone_waves
         self._microphone_heights = _heights(tilt, waves, device)
 
-    def __call__(self, windows: torch.Tensor, silent: torch.Tensor) -> torch.Tensor:
-        """Return model inputs (n, frames, mels); noise alone where ``silent`` is true."""
-        settings, n = self._settings, len(windows)
-        windows = torch.where(
-            self._hit(n, settings.reverb), self._reverberated(windows), windows
-        )
-        silent = silent[:, None, None]
-        windows = torch.where(silent, self._noises(windows), windows)
+    def __call__(self, windows: torch.Tensor, silent: int) -> torch.Tensor:
+        """Return model inputs (n, frames, mels); noise alone in the first ``silent`` of them."""
+        settings, windows = self._settings, windows.clone()
+        self._bend(windows, settings.reverb, self._reverberated)
+        windows[:silent] = self._noises(windows[:silent])
         windows = self._by_another_microphone(windows)
         level = levels(windows)[:, None, None]
-        noise = self._noises(windows)
-        snr = uniform(n, settings.lowest_snr_db, 35.0, self._device)[:, None, None] * NATS_PER_DB
-        noise = noise + level - levels(noise)[:, None, None] - snr
-        noisy = self._hit(n, settings.noise) & ~silent
-        windows = torch.where(noisy, torch.logaddexp(windows, noise), windows)
-        hit = self._hit(n, settings.floor)
-        windows = torch.where(hit, torch.logaddexp(windows, self._floor(windows, level)), windows)
-        windows = torch.where(self._out_of_band(n), level - 12.0, windows)
+        self._bend(windows, settings.noise, self._noisy, level)
+        self._bend(windows, settings.floor, self._above_a_floor, level)
+        self._bend(windows, settings.band_limit, self._band_limited, level)
+        self._bend(windows, settings.telephone, self._by_telephone, level)
         return self._masked(self._scaled(windows))
+
+    def _bend(
+        self,
+        windows: torch.Tensor,
+        share: float,
+        bend: Callable[..., torch.Tensor],
+        *known: torch.Tensor,
+    ) -> None:
+        """Bend a share of the windows, in place, given what is ``known`` of each.
+
+        Which ones is left to chance and how many is not, rounded up: the rest costs nothing.
+        """
+        count = math.ceil(round(share * len(windows), 6))
+        if count:
+            chosen = torch.rand(len(windows), device=self._device).argsort()[:count]
+            bent = bend(windows[chosen], *(values[chosen] for values in known))
+            windows.index_copy_(0, chosen, bent)
 
     def _by_another_microphone(self, windows: torch.Tensor) -> torch.Tensor:
         """Take the steady noise out of some, change the contrast of all and the tone of some."""
-        settings, n = self._settings, len(windows)
-        if settings.denoise:
-            hit = self._hit(n, settings.denoise)
-            share = uniform(n, 0.0, 1.0, self._device)[:, None, None]
-            windows = torch.where(hit, without_steady(windows, share), windows)
+        settings = self._settings
+        self._bend(windows, settings.denoise, self._cleaned)
         if settings.contrast:
             level = levels(windows)[:, None, None]
-            gain = uniform(n, -settings.contrast, settings.contrast, self._device).exp()
-            windows = level + (windows - level) * gain[:, None, None]
-        if settings.microphone:
-            hit = self._hit(n, settings.microphone)
-            windows = windows + hit * self._curves(n, self._microphone_heights)
+            gain = self._uniform(windows, -settings.contrast, settings.contrast).exp()
+            windows = level + (windows - level) * gain
+        self._bend(windows, settings.microphone, self._recoloured)
         return windows
 
-    def _hit(self, n: int, share: float) -> torch.Tensor:
-        return (torch.rand(n, device=self._device) < share)[:, None, None]
+    def _cleaned(self, windows: torch.Tensor) -> torch.Tensor:
+        return without_steady(windows, self._uniform(windows, 0.0, 1.0))
+
+    def _recoloured(self, windows: torch.Tensor) -> torch.Tensor:
+        return windows + self._curves(len(windows), self._microphone_heights)
+
+    def _noisy(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        noise = self._noises(windows)
+        snr = self._uniform(windows, self._settings.lowest_snr_db, 35.0) * NATS_PER_DB
+        return torch.logaddexp(windows, noise + level - levels(noise)[:, None, None] - snr)
+
+    def _above_a_floor(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        snr = self._uniform(windows, 10.0, 50.0) * NATS_PER_DB
+        floor = 0.4 * torch.randn_like(windows) + self._curves(len(windows), self._noise_heights)
+        return torch.logaddexp(windows, floor + level - snr)
+
+    def _band_limited(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        return torch.where(self._beyond(len(windows), (0, 10), (42, 62)), level - 12.0, windows)
+
+    def _by_telephone(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        # 300 and 3400 Hz lie at bands 7 and 45
+        return torch.where(self._beyond(len(windows), (6, 10), (44, 50)), level - 12.0, windows)
+
+    def _uniform(self, windows: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        """Draw a number between two for each window, shape (n, 1, 1)."""
+        return low + (high - low) * torch.rand(len(windows), 1, 1, device=self._device)
 
     def _scaled(self, windows: torch.Tensor) -> torch.Tensor:
         low, high = self._features.low, self._features.high
@@ -108,56 +133,46 @@ class Distortion:
         time of 0.2 to 0.7 s (Sabine), and has from 12 dB less than the direct sound's
         power to ``reverb_most_db`` more.
         """
-        n, frames, _ = windows.shape
-        times = uniform(n, 0.2, 0.7, self._device)
+        frames = windows.shape[1]
+        times = self._uniform(windows, 0.2, 0.7)
         fall = 60.0 * NATS_PER_DB * self._features.hop_samples / RATE_HZ / times
-        ratio = (uniform(n, -12.0, self._settings.reverb_most_db, self._device) * NATS_PER_DB).exp()
+        most_db = self._settings.reverb_most_db
+        ratio = (self._uniform(windows, -12.0, most_db) * NATS_PER_DB).exp()
         at = torch.arange(frames, device=self._device)
         age = (at[:, None] - at[None, :]).clamp(min=0).float()
-        tail = (-age[None] * fall[:, None, None]).exp() * (age > 0)
-        tail = tail * (ratio * (fall.exp() - 1.0))[:, None, None]
+        tail = (-age[None] * fall).exp() * (age > 0) * (ratio * (fall.exp() - 1.0))
         loudest = windows.amax((1, 2), keepdim=True)
         power = (windows - loudest).exp()
         return (power + tail @ power).log() + loudest
 
     def _noises(self, like: torch.Tensor) -> torch.Tensor:
         """Bend noises further than voices, and lay some over others: there are few of them."""
-        first, second = self._noise(like), self._noise(like)
-        n = len(like)
-        backwards = self._hit(n, 0.3)
-        first = torch.where(backwards, first.flip(1), first)
-        fainter = uniform(n, 0.0, 20.0, self._device)[:, None, None] * NATS_PER_DB
-        gain = (levels(first) - levels(second))[:, None, None] - fainter
-        return torch.where(self._hit(n, 0.5), torch.logaddexp(first, second + gain), first)
+        noises = self._noise(like)
+        self._bend(noises, 0.3, lambda some: some.flip(1))
+        self._bend(noises, 0.5, self._with_another)
+        return noises
+
+    def _with_another(self, noises: torch.Tensor) -> torch.Tensor:
+        other = self._noise(noises)
+        fainter = self._uniform(noises, 0.0, 20.0) * NATS_PER_DB
+        gain = (levels(noises) - levels(other))[:, None, None] - fainter
+        return torch.logaddexp(noises, other + gain)
 
     def _noise(self, like: torch.Tensor) -> torch.Tensor:
         settings, (n, frames, _) = self._settings, like.shape
         which = torch.randint(len(self._first), (n,), device=self._device)
         count = self._count[which]
         spread = math.log1p(settings.noise_stretch)
-        rate = uniform(n, -spread, spread, self._device).exp()
+        rate = self._uniform(like, -spread, spread)[:, 0].exp()
         start = torch.rand(n, device=self._device) * count
-        at = start[:, None] + torch.arange(frames, device=self._device) * rate[:, None]
+        at = start[:, None] + torch.arange(frames, device=self._device) * rate
         rows = rows_at(self._rows, self._first[which], count, at)
-        shift = uniform(n, -settings.noise_mel_shift, settings.noise_mel_shift, self._device)
-        return shifted(rows, shift) + self._curves(n, self._noise_heights)
+        shift = self._uniform(like, -settings.noise_mel_shift, settings.noise_mel_shift)
+        return shifted(rows, shift[:, 0, 0]) + self._curves(n, self._noise_heights)
 
     def _curves(self, n: int, heights: torch.Tensor) -> torch.Tensor:
         gains = torch.randn(n, len(heights), device=self._device) * heights
         return equaliser(gains, self._axis)
-
-    def _floor(self, windows: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        n = len(windows)
-        snr = uniform(n, 10.0, 50.0, self._device)[:, None, None] * NATS_PER_DB
-        return 0.4 * torch.randn_like(windows) + self._curves(n, self._noise_heights) + level - snr
-
-    def _out_of_band(self, n: int) -> torch.Tensor:
-        outside = self._beyond(n, (0, 10), (42, 62)) & self._hit(n, self._settings.band_limit)
-        if not self._settings.telephone:
-            return outside
-        called = self._hit(n, self._settings.telephone)
-        # 300 and 3400 Hz lie at bands 7 and 45
-        return torch.where(called, self._beyond(n, (6, 10), (44, 50)), outside)
 
     def _beyond(self, n: int, low: tuple[int, int], high: tuple[int, int]) -> torch.Tensor:
         """Draw an edge from each of two ranges, say which bands lie beyond, (n, 1, bands)."""

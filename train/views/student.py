@@ -180,10 +180,11 @@ class Student:
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Return targets and model inputs of one step, some of them mixed with others (mixup)."""
         recipe, n = self.recipe, len(chosen)
-        silent = torch.rand(n, device=self.device) < recipe.noise_share
+        silent = round(recipe.noise_share * n)
         windows = course.seen[course.rows[chosen]].float()
         inputs = self._distortion(windows, silent)
-        speech = (~silent).float()
+        speech = torch.ones(n, device=self.device)
+        speech[:silent] = 0.0
         other = torch.rand(n, device=self.device).argsort()
         settings = recipe.augmentation
         drawn = _beta(n, settings.mixup_alpha, self.device)
