@@ -2,10 +2,15 @@
 
 Two outputs, both logits: ``emotion`` with one value per class and ``speech``, which is
 positive where the window holds speech.
+
+Several networks of one shape can be one module, ``abreast``, their channels side by side in
+groups that never meet: on a GPU they then cost little more than one of them. Every weight's
+and statistic's first axis holds one network after the other, see :func:`parted`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +37,7 @@ class NormRelu(nn.BatchNorm2d):
 
 
 class Convolution(nn.Module):
-    """A convolution, depthwise if ``groups`` says so, without bias, then :class:`NormRelu`."""
+    """A convolution in ``groups``, without bias, then :class:`NormRelu`."""
 
     def __init__(
         self, inputs: int, filters: int, layer: Layer | None = None, *, groups: int = 1,
@@ -54,10 +59,11 @@ class Convolution(nn.Module):
 class Separable(nn.Module):
     """A depthwise, then a pointwise convolution; residual where the plan says so."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, abreast: int) -> None:
         super().__init__()
-        self.depthwise = Convolution(layer.inputs, layer.inputs, layer, groups=layer.inputs)
-        self.pointwise = Convolution(layer.inputs, layer.filters, linear=layer.residual)
+        inputs, filters = abreast * layer.inputs, abreast * layer.filters
+        self.depthwise = Convolution(inputs, inputs, layer, groups=inputs)
+        self.pointwise = Convolution(inputs, filters, groups=abreast, linear=layer.residual)
         self.residual = layer.residual
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,6 +77,8 @@ class Bands(Convolution):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply it to maps of shape (n, inputs, time, bands); one band is left."""
+        if self.conv.groups > 1:
+            return super().forward(x)
         rows = x.permute(0, 2, 3, 1).flatten(2)
         kernel = self.conv.weight.permute(0, 2, 3, 1).flatten(1)
         y = nn.functional.linear(rows, kernel).transpose(1, 2)[..., None]
@@ -78,29 +86,54 @@ class Bands(Convolution):
         return result
 
 
-def _module(layer: Layer) -> nn.Module:
+class Lines(nn.Linear):
+    """A linear layer of each network, on what all of them see side by side."""
+
+    def __init__(self, inputs: int, outputs: int, abreast: int) -> None:
+        super().__init__(inputs, abreast * outputs)
+        self.abreast = abreast
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn (n, abreast * inputs) into (n, abreast * outputs)."""
+        if self.abreast == 1:
+            return super().forward(x)
+        rows = x.unflatten(1, (self.abreast, -1)).transpose(0, 1)
+        kernels = self.weight.unflatten(0, (self.abreast, -1)).transpose(1, 2)
+        return torch.bmm(rows, kernels).transpose(0, 1).flatten(1) + self.bias
+
+
+def _module(layer: Layer, abreast: int) -> nn.Module:
     if layer.kind is Kind.SEPARABLE:
-        return Separable(layer)
+        return Separable(layer, abreast)
+    inputs, filters = abreast * layer.inputs, abreast * layer.filters
     if layer.kind is Kind.BANDS:
-        return nn.Sequential(nn.MaxPool2d((1, 2)), Bands(layer.inputs, layer.filters, layer))
-    return Convolution(layer.inputs, layer.filters, layer)
+        bands = Bands(inputs, filters, layer, groups=abreast)
+        return nn.Sequential(nn.MaxPool2d((1, 2)), bands)
+    return Convolution(inputs, filters, layer, groups=abreast)
 
 
 class Network(nn.Module):
     """The plan's layers, mean and max pooling over what is left, and the two heads."""
 
     def __init__(
-        self, recipe: Recipe, *, classes: int, shape: Shape | None = None, dropout: float = 0.3
+        self,
+        recipe: Recipe,
+        *,
+        classes: int,
+        shape: Shape | None = None,
+        dropout: float = 0.3,
+        abreast: int = 1,
     ) -> None:
         super().__init__()
         layers = plan(recipe, shape)
-        self.body = nn.Sequential(*(_module(layer) for layer in layers))
+        self.abreast = abreast
+        self.body = nn.Sequential(*(_module(layer, abreast) for layer in layers))
         self.dropout = nn.Dropout(dropout)
         self.pooled_size = 2 * layers[-1].filters
         hidden = (shape or Shape()).hidden
-        self.hidden = nn.Linear(self.pooled_size, hidden) if hidden else None
+        self.hidden = Lines(self.pooled_size, hidden, abreast) if hidden else None
         sizes = {"emotion": (hidden or self.pooled_size, classes), "speech": (self.pooled_size, 1)}
-        self.heads = nn.ModuleDict({name: nn.Linear(*sizes[name]) for name in HEADS})
+        self.heads = nn.ModuleDict({name: Lines(*sizes[name], abreast) for name in HEADS})
         for head in self.heads.values():
             # small first weights: pooled maxima reach 6, and bold logits cost epochs to unlearn
             nn.init.normal_(head.weight, std=0.01)
@@ -108,7 +141,10 @@ class Network(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return both heads' logits for windows of shape (n, 1, frames, mels)."""
+        """Return both heads' logits for windows of shape (n, abreast, frames, mels).
+
+        They have shape (n, abreast * classes) and (n, abreast).
+        """
         return self.logits(self.pooled(x))
 
     def logits(self, pooled: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -118,9 +154,27 @@ class Network(nn.Module):
         return {"emotion": self.heads["emotion"](judged), "speech": self.heads["speech"](seen)}
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the heads see of such windows, shape (n, 2 * filters)."""
-        x = nn.functional.relu6(self.body(x))
-        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
+        """Return what the heads see of such windows, shape (n, abreast * pooled_size)."""
+        x = nn.functional.relu6(self.body(x)).unflatten(1, (self.abreast, -1))
+        return torch.cat([x.mean((3, 4)), x.amax((3, 4))], dim=2).flatten(1)
+
+
+def joined(parts: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the state of networks abreast from the states of each."""
+    first = parts[0]
+    return {
+        name: torch.cat([part[name] for part in parts]) if value.ndim else value
+        for name, value in first.items()
+    }
+
+
+def parted(state: Mapping[str, torch.Tensor], abreast: int) -> list[dict[str, torch.Tensor]]:
+    """Return the state of each of networks abreast; counts of batches are common to all."""
+    parts = {
+        name: value.chunk(abreast) if value.ndim else (value,) * abreast
+        for name, value in state.items()
+    }
+    return [{name: values[place] for name, values in parts.items()} for place in range(abreast)]
 
 
 def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:

@@ -22,14 +22,16 @@ from train.arguments import add_data_arguments
 from train.examples import Examples, labelled_examples, noise_examples
 from train.export import load_run
 from train.fit import CHECKPOINT, clip_uar, run_name, write_about
+from train.net import Network
 from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_log import RunLog
+from train.trainer import read_checkpoint, write_checkpoint
+from train.views.cohort import Cohort
 from train.views.distort import Distortion
 from train.views.encoder import Encoder, read_weights
 from train.views.school import found_school
-from train.views.student import Student
 from train.views.teaching import Lesson, lesson_for
 
 _LOOKS = 20
@@ -50,45 +52,44 @@ class Task:
 
 
 class _Run:
-    """One network on its way, and its folder."""
+    """One network on its way, and its folder.
 
-    def __init__(
-        self, task: Task, lesson: Lesson, prepared: Prepared, noise: Examples
-    ) -> None:
-        recipe, self.folder = task.recipe, task.folder
-        device = lesson.courses[0].seen.device
-        features = recipe_named(recipe.features)
-        distortion = Distortion(noise, features, recipe.augmentation, device)
-        self._start = _start_of(task)
-        self.student = Student(recipe, lesson.courses, distortion, task.seed, self._start)
-        self._dev = _dev_of(prepared, recipe, lesson)
+    ``kept`` is what its checkpoint holds, ``number`` the step that it is at.
+    """
+
+    def __init__(self, task: Task, lesson: Lesson, prepared: Prepared) -> None:
+        self.task, self.lesson = task, lesson
+        self.recipe, self.folder = task.recipe, task.folder
+        self.start = _start_of(task)
+        self._dev = _dev_of(prepared, self.recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.kept: dict[str, Any] | None = None
         if (self.folder / CHECKPOINT).exists():
-            self.student.restore(self.folder / CHECKPOINT)
+            device = lesson.courses[0].seen.device
+            self.kept = read_checkpoint(self.folder / CHECKPOINT, self.recipe, device)
+        self.number = int(self.kept["number"]) if self.kept else 0
         write_about(
-            self.folder, recipe, split=task.split, seed=task.seed, held=lesson.held,
+            self.folder, self.recipe, split=task.split, seed=task.seed, held=lesson.held,
             offsets=lesson.offsets,
         )  # fmt: skip
-        self._log = RunLog(self.folder, self.student.number // every(self.student.total))
+        total = sum(course.steps for course in lesson.courses)
+        self._log = RunLog(self.folder, self.number // every(total))
 
-    def look(self, seconds: float) -> str:
+    def look(self, state: dict[str, Any], loss: float, network: Network, seconds: float) -> str:
         """Log how it is doing, keep what going on needs, and tell in a few characters."""
-        student, recipe = self.student, self.student.recipe
-        student.wait()
-        row: dict[str, Any] = {"epoch": round(student.number / recipe.steps_per_epoch)}
-        row |= {"loss": round(student.mean_loss, 4), "seconds": round(seconds, 1), "dev_uar": ""}
+        row: dict[str, Any] = {"epoch": round(state["number"] / self.recipe.steps_per_epoch)}
+        row |= {"loss": round(loss, 4), "seconds": round(seconds, 1), "dev_uar": ""}
         if self._dev is not None:
-            row["dev_uar"] = round(clip_uar(student.average, self._dev, recipe), 4)
+            row["dev_uar"] = round(clip_uar(network, self._dev, self.recipe), 4)
         self._log.add(row)
-        student.save(self.folder / CHECKPOINT)
+        write_checkpoint(self.folder / CHECKPOINT, self.recipe, state)
         return f"{row['loss']:.3f} {row['dev_uar']}".rstrip()
 
-    def finish(self) -> None:
+    def finish(self, network: Network) -> None:
         """Write the averaged weights and the plot of the log."""
-        self.student.wait()
-        weights = {name: value.cpu() for name, value in self.student.average.state_dict().items()}
-        if self._start is not None:
-            weights = between(weights, self._start, self.student.recipe.start_share)
+        weights = {name: value.cpu() for name, value in network.state_dict().items()}
+        if self.start is not None:
+            weights = between(weights, self.start, self.recipe.start_share)
         torch.save(weights, self.folder / "weights.pt")
         save(training_plot(self._log.rows()), self.folder / "log.png")
 
@@ -136,7 +137,7 @@ def every(total: int) -> int:
 
 
 def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
-    """Train all the networks side by side, the same number of steps each.
+    """Train the networks, those of one recipe that are equally far side by side.
 
     They share one source of randomness, so that a network is the same again only beside the
     same others.
@@ -145,21 +146,45 @@ def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
     there) and ``weights.pt`` with the averaged weights into each folder.
     """
     noise = noise_examples(prepared)
-    runs = [_Run(task, lesson, prepared, noise) for task, lesson in tasks]
-    began, first = time.monotonic(), min(run.student.number for run in runs)
-    while behind := [run for run in runs if run.student.number < run.student.total]:
-        number = min(run.student.number for run in behind)
-        for run in behind:
-            if run.student.number == number:
-                run.student.step()
-        total = behind[0].student.total
-        if (number + 1) % every(total) == 0 or number + 1 == total:
+    cohorts: dict[tuple[str, int], list[_Run]] = {}
+    for task, lesson in tasks:
+        run = _Run(task, lesson, prepared)
+        cohorts.setdefault((repr(run.recipe), run.number), []).append(run)
+    for runs in cohorts.values():
+        _learn(runs, noise)
+
+
+def _learn(runs: Sequence[_Run], noise: Examples) -> None:
+    """Train networks of one recipe that are at the same step to the end."""
+    cohort = _cohort_of(runs, noise)
+    began, first = time.monotonic(), cohort.number
+    while cohort.number < cohort.total:
+        cohort.step()
+        number, total = cohort.number, cohort.total
+        if number % every(total) == 0 or number == total:
             seconds = time.monotonic() - began
-            told = ", ".join(run.look(seconds) for run in behind if run.student.number > number)
-            left = seconds / (number + 1 - first) * (total - number - 1) / 60.0
-            print(f"step {number + 1} of {total}: {told}; about {left:.1f} min left", flush=True)
-    for run in runs:
-        run.finish()
+            looks = zip(runs, cohort.states(), cohort.losses, cohort.averages(), strict=True)
+            told = ", ".join(
+                run.look(state, loss, network, seconds) for run, state, loss, network in looks
+            )
+            left = seconds / (number - first) * (total - number) / 60.0
+            print(f"step {number} of {total}: {told}; about {left:.1f} min left", flush=True)
+    for run, network in zip(runs, cohort.averages(), strict=True):
+        run.finish(network)
+
+
+def _cohort_of(runs: Sequence[_Run], noise: Examples) -> Cohort:
+    recipe, device = runs[0].recipe, runs[0].lesson.courses[0].seen.device
+    cohort = Cohort(
+        recipe,
+        [run.lesson.courses for run in runs],
+        Distortion(noise, recipe_named(recipe.features), recipe.augmentation, device),
+        seeds=[run.task.seed for run in runs],
+        starts=[run.start for run in runs],
+    )
+    if runs[0].number:
+        cohort.restore([run.kept for run in runs if run.kept])
+    return cohort
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -185,7 +210,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="runs that a recipe with a start goes on from (default: %(default)s)",
     )
     parser.add_argument(
-        "--together", type=int, default=9, help="networks side by side (default: %(default)s)"
+        "--together", type=int, help="networks side by side (default: 9 on a GPU, else 1)"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="default: %(default)s")
     parser.add_argument(
@@ -208,8 +233,9 @@ def run(arguments: argparse.Namespace) -> None:
     school = found_school(prepared, recipe, encoder, device, jobs=arguments.jobs)
     lessons = {split: lesson_for(school, recipe, split) for split in {task.split for task in tasks}}
     asked = [(task, lessons[task.split]) for task in tasks]
-    for first in range(0, len(asked), arguments.together):
-        study(prepared, asked[first : first + arguments.together])
+    together = arguments.together or (9 if device.type == "cuda" else 1)
+    for first in range(0, len(asked), together):
+        study(prepared, asked[first : first + together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")
 
 

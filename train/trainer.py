@@ -28,19 +28,23 @@ def masked_log_softmax(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tenso
     return functional.log_softmax(logits + (1.0 - masks) * _NEVER, dim=1)
 
 
-def loss_of(outputs: Outputs, batch: dict[str, torch.Tensor], speech_weight: float) -> torch.Tensor:
-    """Cross-entropy over each corpus's own classes, plus that of the speech head."""
+def losses_of(
+    outputs: Outputs, batch: dict[str, torch.Tensor], speech_weight: float
+) -> torch.Tensor:
+    """Cross-entropy over each corpus's own classes, plus that of the speech head, shape (n,).
+
+    Scaled so that the mean over the batch is one over what is labelled.
+    """
     logits, blend, labelled = outputs["emotion"], batch["blend"], batch["labelled"]
     each = [
         -(batch["targets"][:, i] * masked_log_softmax(logits, batch["masks"][:, i])).sum(1)
         for i in (0, 1)
     ]
     emotion = blend * each[0] + (1.0 - blend) * each[1]
-    emotion = (emotion * labelled).sum() / labelled.sum()
     speech = functional.binary_cross_entropy_with_logits(
-        outputs["speech"][:, 0], batch["speech"] * 0.98 + 0.01
+        outputs["speech"][:, 0], batch["speech"] * 0.98 + 0.01, reduction="none"
     )
-    return emotion + speech_weight * speech
+    return emotion * labelled / labelled.mean() + speech_weight * speech
 
 
 def one_cycle(step: int, total: int, peak: float) -> float:
@@ -103,7 +107,7 @@ class Trainer:
         }
         self.network.train()
         outputs = self.network(tensors["inputs"].movedim(3, 1))
-        loss = loss_of(outputs, tensors, self.recipe.speech_loss)
+        loss = losses_of(outputs, tensors, self.recipe.speech_loss).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -15,7 +15,7 @@ import torch
 
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32
-from train.net import Network, decay_groups
+from train.net import Network, decay_groups, joined, parted
 from train.plan import Kind, Layer, Shape, multiply_accumulates, plan
 from train.recipe import load_recipe
 from train.trainer import logits_of
@@ -41,6 +41,31 @@ def test_two_outputs_of_logits(narrow: Any) -> None:
         "emotion": (3, 8), "speech": (3, 1),
     }  # fmt: skip
     assert found["emotion"].min() < 0.0, "no softmax or sigmoid bounds them"
+
+
+@pytest.mark.parametrize("hidden", [0, 16])
+def test_networks_abreast_are_those_networks(hidden: int) -> None:
+    """Outputs, gradients and running statistics: nothing of one reaches another."""
+    torch.manual_seed(1)
+    shape = Shape(width=0.25, hidden=hidden)
+    made = {"classes": 8, "shape": shape, "dropout": 0.0}
+    alone = [Network(FEATURES, **made).double().train() for _ in range(3)]
+    abreast = Network(FEATURES, **made, abreast=3).double().train()
+    abreast.load_state_dict(joined([network.state_dict() for network in alone]))
+    seen = torch.randn(4, 3, 64, FEATURES.mels, dtype=torch.float64)
+    found = {k: v.unflatten(1, (3, -1)) for k, v in abreast(seen).items()}
+    sum(values.square().sum() for values in found.values()).backward()
+    gradients = parted({k: v.grad for k, v in abreast.named_parameters()}, 3)
+    states = parted(abreast.state_dict(), 3)
+    for place, network in enumerate(alone):
+        wanted = network(seen[:, place : place + 1])
+        sum(values.square().sum() for values in wanted.values()).backward()
+        for name, values in wanted.items():
+            torch.testing.assert_close(found[name][:, place], values)
+        for name, value in network.named_parameters():
+            torch.testing.assert_close(gradients[place][name], value.grad, rtol=1e-6, atol=1e-9)
+        for name, value in network.state_dict().items():
+            torch.testing.assert_close(states[place][name], value)
 
 
 def test_an_untrained_network_has_no_opinion(narrow: Any) -> None:

@@ -25,9 +25,10 @@ from train.fit import CHECKPOINT
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
 from train.study import Task, between, every, study
+from train.trainer import write_checkpoint
+from train.views.cohort import Cohort
 from train.views.distort import Distortion
 from train.views.school import School, found_school
-from train.views.student import Student
 from train.views.teaching import Lesson, lesson_for
 
 RECIPE = TrainRecipe(
@@ -88,6 +89,11 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
 def log_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "log.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def distortion_of(prepared: Prepared) -> Distortion:
+    features, noise = recipe_named(RECIPE.features), noise_examples(prepared)
+    return Distortion(noise, features, RECIPE.augmentation, torch.device("cpu"))
 
 
 # Views of a corpus ------------------------------------------------------------------------
@@ -171,23 +177,29 @@ def test_going_on_gives_the_same_network(
     prepared: Prepared, lesson: Lesson, tmp_path: Path
 ) -> None:
     """The checkpoint holds all that a step changes: weights, moments, averages, randomness."""
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    study(prepared, [(task_for(whole, 3), lesson)])
-    features = recipe_named(RECIPE.features)
-    distortion = Distortion(
-        noise_examples(prepared), features, RECIPE.augmentation, torch.device("cpu")
-    )
-    student = Student(RECIPE, lesson.courses, distortion, 3)
-    for _ in range(student.total // 2):
-        student.step()
-    stopped.mkdir()
-    student.save(stopped / CHECKPOINT)
+    whole, stopped = ([tmp_path / f"{name}{seed}" for seed in (3, 4)] for name in ("a", "b"))
+    study(prepared, [(task_for(folder, 3 + i), lesson) for i, folder in enumerate(whole)])
+    distortion = distortion_of(prepared)
+    cohort = Cohort(RECIPE, [lesson.courses] * 2, distortion, [3, 4], [None, None])
+    for _ in range(cohort.total // 2):
+        cohort.step()
+    for folder, state in zip(stopped, cohort.states(), strict=True):
+        folder.mkdir()
+        write_checkpoint(folder / CHECKPOINT, RECIPE, state)
     torch.manual_seed(77)
-    study(prepared, [(task_for(stopped, 3), lesson)])
-    for name, value in weights_of(whole).items():
-        torch.testing.assert_close(weights_of(stopped)[name], value, rtol=1e-4, atol=1e-5)
-    ends = [(row["epoch"], row["loss"]) for row in log_of(stopped)]
-    assert ends == [(row["epoch"], row["loss"]) for row in log_of(whole)][-len(ends) :]
+    study(prepared, [(task_for(folder, 3 + i), lesson) for i, folder in enumerate(stopped)])
+    for one, other in zip(whole, stopped, strict=True):
+        for name, value in weights_of(one).items():
+            torch.testing.assert_close(weights_of(other)[name], value, rtol=1e-4, atol=1e-5)
+        ends = [(row["epoch"], row["loss"]) for row in log_of(other)]
+        assert ends == [(row["epoch"], row["loss"]) for row in log_of(one)][-len(ends) :]
+
+
+def test_networks_side_by_side_are_shown_one_school(prepared: Prepared, lesson: Lesson) -> None:
+    noise = distortion_of(prepared)
+    others = tuple(replace(course, seen=course.seen.clone()) for course in lesson.courses)
+    with pytest.raises(ValueError, match="must be shown views of one school"):
+        Cohort(RECIPE, [lesson.courses, others], noise, [0, 1], [None, None])
 
 
 def test_a_network_goes_on_from_another_one_s_weights(

@@ -14,9 +14,9 @@ from train.calibrate import prior_offsets
 from train.examples import CLASSES, class_mask, read_target, soft_target, utterance_weights
 from train.recipe import TrainRecipe
 from train.splits import dev_speakers, load_split, parts_of
+from train.views.course import Course
 from train.views.lessons import BY_NONE, PARTS, Pupils, lessons
 from train.views.school import School
-from train.views.student import Course
 
 I64 = NDArray[np.int64]
 
