@@ -73,6 +73,7 @@ class Cohort:
     @property
     def losses(self) -> list[float]:
         """Each network's mean loss of the last hundred steps or so."""
+        self._wait()
         known = 1.0 - (1.0 - _NEWEST) ** max(1, self.number)
         losses: list[float] = (self._loss / known).tolist()
         return losses
