@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from train import plots
 from train.plots import INK, LINES, MARKERS, MUTED, NAMES, RULE, SERIES
-from train.report.measures import condition_mean
+from train.report.measures import condition_mean, corpora_of
 from train.report.pool import Card
 
 _RATIOS = (("snr20", 20), ("snr10", 10), ("snr5", 5))
@@ -34,7 +34,7 @@ class Bar:
 def noise_plot(robustness: Sequence[Card]) -> Figure:
     """Draw UAR over the signal-to-noise ratio, a line a corpus."""
     figure, axes = plots.canvas(5.2, 3.6)
-    for index, corpus in enumerate(robustness[0]["conditions"][0]["corpora"]):
+    for index, corpus in enumerate(corpora_of(robustness)):
         clean = condition_mean(robustness, "clean", corpus, "uar")
         noisy = [condition_mean(robustness, name, corpus, "uar") for name, _ in _RATIOS]
         across = [_CLEAN_AT, *(ratio for _, ratio in _RATIOS)]
@@ -51,7 +51,7 @@ def noise_plot(robustness: Sequence[Card]) -> Figure:
 def losses_plot(robustness: Sequence[Card]) -> Figure:
     """Draw the points of UAR that each other condition costs, beside what was allowed."""
     conditions = [item for item in robustness[0]["conditions"] if item["name"] in _OTHERS]
-    corpora = list(conditions[0]["corpora"])
+    corpora = corpora_of(robustness)
     figure, axes = plots.canvas(5.6, 1.4 + 0.55 * len(conditions))
     for row, item in enumerate(conditions):
         if item["limit"] is not None:

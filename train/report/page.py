@@ -9,7 +9,16 @@ from statistics import fmean
 from train import leaderboard
 from train.plots import NAMES
 from train.report.markdown import image, number, paragraph, sections, table, targets_table
-from train.report.measures import NOT_MEASURED, Sources, percent, targets
+from train.report.measures import (
+    NOT_MEASURED,
+    Sources,
+    condition_loss,
+    condition_mean,
+    corpora_of,
+    mean,
+    percent,
+    targets,
+)
 from train.report.pool import Card, interval_over_speakers
 
 _GROUP_NAMES = {"female": "women", "male": "men"}
@@ -187,10 +196,11 @@ def _moment(seconds: float | None) -> str:
 def _noise(sources: Sources) -> str:
     if not sources.robustness:
         return f"## What noise, rooms and lines cost\n\n{NOT_MEASURED.capitalize()}."
-    first = sources.robustness[0]
-    share = "" if first["every"] == 1 else f", one clip in {first['every']}"
+    shares = {item["every"]: f", one clip in {item['every']}" for item in sources.robustness}
+    shares[1] = ""
+    measured = [f"{item['split']}{shares[item['every']]}" for item in sources.robustness]
     text = f"""
-The same clips under every condition (split {first["split"]}{share}). Noise is that of the
+The same clips under every condition ({"; ".join(measured)}). Noise is that of the
 recordings that served nowhere in training, from a random place on, its level set against the
 speech without pauses; every ratio has the same noise. Louder and fainter mean 16 bits of a sound
 card, cut off at full scale. The telephone passes 300 to 3400 Hz at 8 kHz in mu-law (ITU-T
@@ -201,27 +211,25 @@ a figure moves with other people is in the first table."""
         "## What noise, rooms and lines cost",
         image("noise", "UAR over the signal-to-noise ratio"),
         image("losses", "Points of UAR lost under other conditions"),
-        _losses(first),
+        _losses(sources.robustness),
         paragraph(" ".join(text.split())),
     ).rstrip()
 
 
-def _losses(robustness: Card) -> str:
-    corpora = list(robustness["conditions"][0]["corpora"])
+def _losses(robustness: Sequence[Card]) -> str:
+    corpora = corpora_of(robustness)
     headings = ["condition", *(NAMES[name] for name in corpora), "mean loss", "at most"]
-    rows = [
-        [
-            item["title"],
-            *(
-                f"{number(percent(item['corpora'][name]['uar']))} "
-                f"({-item['corpora'][name]['loss'] + 0.0:+.1f})"
-                for name in corpora
-            ),
-            number(item["mean_loss"]),
-            number(item["limit"], 0),
-        ]
-        for item in robustness["conditions"]
-    ]
+    rows = []
+    for item in robustness[0]["conditions"]:
+        cells = []
+        for corpus in corpora:
+            uar, lost = (
+                condition_mean(robustness, item["name"], corpus, figure) or 0.0
+                for figure in ("uar", "loss")
+            )
+            cells.append(f"{number(percent(uar))} ({-lost + 0.0:+.1f})")
+        loss = condition_loss(robustness, item["name"])
+        rows.append([item["title"], *cells, number(loss), number(item["limit"], 0)])
     return table(headings, rows)
 
 
@@ -246,13 +254,26 @@ of them a second could be told. Held-out noises are those that served nowhere in
 others are what a model may know already. Of {read["seconds"] / 60:.0f} minutes in which people
 read aloud, {number(percent(read["strong_share"]))} % of the judged time was confidently called
 angry, fearful or disgust, and {number(percent(read["emotion_share"]))} % anything but neutral or
-calm. Nobody knows what they felt; readers seldom rage."""
+calm. Nobody knows what they felt; readers seldom rage. {_of_all(sources.robustness)}"""
     headings = ["where", "minutes", "emotions", "an hour", "most of them in"]
     return sections(
         "## Emotions where there are none",
         table(headings, rows, left=(4,)),
         paragraph(" ".join(text.split())),
     ).rstrip()
+
+
+def _of_all(robustness: Sequence[Card]) -> str:
+    """Say what all models have together where more than one was measured; the table has one."""
+    if len(robustness) == 1:
+        return ""
+    rate = mean([item["non_speech"]["everything"]["emotions_per_hour"] for item in robustness])
+    share = mean([percent(item["read_speech"]["strong_share"]) for item in robustness])
+    return (
+        f"All this is of the model of {robustness[0]['split']}; the {len(robustness)} models, each "
+        f"of which left out other speakers, have {number(rate)} an hour and {number(share)} % on "
+        "average."
+    )
 
 
 def _people(cards: dict[str, Card]) -> str:
