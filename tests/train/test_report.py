@@ -20,8 +20,9 @@ from train.baselines.experiments import Result
 from train.report import write
 from train.report.blocks import BEGIN, END, refill
 from train.report.comparison import bars, published
+from train.report.conditions import condition_mean
 from train.report.markdown import table
-from train.report.measures import Measured, Sources, condition_mean, targets
+from train.report.measures import Measured, Sources, targets
 from train.report.pool import (
     calibration_error,
     interval_over_speakers,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from train import plots
 from train.plots import INK, LINES, MARKERS, MUTED, NAMES, RULE, SERIES
-from train.report.measures import condition_mean, corpora_of
+from train.report.conditions import condition_mean, corpora_of
 from train.report.pool import Card
 
 _RATIOS = (("snr20", 20), ("snr10", 10), ("snr5", 5))

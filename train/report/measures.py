@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from train.corpora import CORPORA
+from train.report.conditions import condition_loss, false_alarms, mean, strong_while_reading
 from train.report.pool import Card, Scored, Spread, calibration_error, mean_of, scored, spread
 
 NOT_MEASURED = "not measured"
@@ -220,9 +219,9 @@ def _below(title: str, must: float, aim: float, value: float | None, detail: str
 
 def _false_alarms(sources: Sources) -> list[Measured]:
     def rate(kind: str) -> float | None:
-        return mean([item["non_speech"][kind]["emotions_per_hour"] for item in sources.robustness])
+        return false_alarms(sources.robustness, kind)
 
-    reading = mean([percent(item["read_speech"]["strong_share"]) for item in sources.robustness])
+    reading = strong_while_reading(sources.robustness)
     everything, held_out = rate("everything"), rate("held_out_noise")
     detail = "" if held_out is None else f"noises never trained on: {held_out:.0f}"
     return [
@@ -264,39 +263,3 @@ def _soon(sources: Sources) -> Measured:
 def _share_after(card: Card, seconds: float = 1.5) -> float | None:
     entries = {item["seconds"]: item["uar"] for item in card["over_time"]}
     return percent(entries[seconds] / entries[None]) if entries.get(None) else None
-
-
-def mean(values: Sequence[Any]) -> float | None:
-    """Return the mean of the values that are there, if any is."""
-    known = [float(value) for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def corpora_of(robustness: Sequence[Card]) -> list[str]:
-    """Return the corpora that were measured under conditions, by any of the measurements."""
-    seen = {
-        corpus
-        for measured in robustness
-        for item in measured["conditions"]
-        for corpus in item["corpora"]
-    }
-    return [corpus for corpus in CORPORA if corpus in seen]
-
-
-def condition_loss(robustness: Sequence[Card], name: str) -> float | None:
-    """Return the points of UAR that a condition costs, the mean over corpora of each one's."""
-    return mean(
-        [condition_mean(robustness, name, corpus, "loss") for corpus in corpora_of(robustness)]
-    )
-
-
-def condition_mean(robustness: Sequence[Card], name: str, corpus: str, figure: str) -> float | None:
-    """Return a corpus's figure under a condition, averaged over the measurements."""
-    return mean(
-        [
-            item["corpora"][corpus][figure]
-            for measured in robustness
-            for item in measured["conditions"]
-            if item["name"] == name and corpus in item["corpora"]
-        ]
-    )

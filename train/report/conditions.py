@@ -1,0 +1,55 @@
+"""What was measured in noise, rooms and silence, by one model or several, as single figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from train.corpora import CORPORA
+from train.report.pool import Card
+
+
+def mean(values: Sequence[Any]) -> float | None:
+    """Return the mean of the values that are there, if any is."""
+    known = [float(value) for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def corpora_of(robustness: Sequence[Card]) -> list[str]:
+    """Return the corpora that were measured under conditions, by any of the measurements."""
+    seen = {
+        corpus
+        for measured in robustness
+        for item in measured["conditions"]
+        for corpus in item["corpora"]
+    }
+    return [corpus for corpus in CORPORA if corpus in seen]
+
+
+def condition_loss(robustness: Sequence[Card], name: str) -> float | None:
+    """Return the points of UAR that a condition costs, the mean over corpora of each one's."""
+    return mean(
+        [condition_mean(robustness, name, corpus, "loss") for corpus in corpora_of(robustness)]
+    )
+
+
+def condition_mean(robustness: Sequence[Card], name: str, corpus: str, figure: str) -> float | None:
+    """Return a corpus's figure under a condition, averaged over the measurements."""
+    return mean(
+        [
+            item["corpora"][corpus][figure]
+            for measured in robustness
+            for item in measured["conditions"]
+            if item["name"] == name and corpus in item["corpora"]
+        ]
+    )
+
+
+def false_alarms(robustness: Sequence[Card], kind: str) -> float | None:
+    """Return the confident emotions an hour where nobody speaks, averaged over the models."""
+    return mean([item["non_speech"][kind]["emotions_per_hour"] for item in robustness])
+
+
+def strong_while_reading(robustness: Sequence[Card]) -> float | None:
+    """Return the per cent of reading aloud called angry, fearful or disgust, likewise."""
+    return mean([100.0 * item["read_speech"]["strong_share"] for item in robustness])
