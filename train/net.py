@@ -177,11 +177,20 @@ def parted(state: Mapping[str, torch.Tensor], abreast: int) -> list[dict[str, to
     return [{name: values[place] for name, values in parts.items()} for place in range(abreast)]
 
 
-def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+def matrices(network: Network) -> list[nn.Parameter]:
+    """Return the kernels that mix channels: pointwise, over all bands, and the hidden layer's."""
+    convolutions = [part.conv for part in network.modules() if isinstance(part, Convolution)]
+    found = [conv.weight for conv in convolutions if conv.in_channels > conv.groups]
+    return found if network.hidden is None else [*found, network.hidden.weight]
+
+
+def decay_groups(
+    network: Network, weight_decay: float, *, without: Sequence[nn.Parameter] = ()
+) -> list[dict[str, Any]]:
     """Part the parameters into those that decay and those that do not (norms and biases)."""
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    elsewhere = {id(p) for p in without}
+    parameters = [p for p in network.parameters() if id(p) not in elsewhere]
     return [
-        {"params": kernels, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]

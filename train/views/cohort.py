@@ -10,11 +10,12 @@ import torch
 
 from rt_ser.recipes import recipe_named
 from train.examples import CLASSES
-from train.net import Lines, Network, decay_groups, joined, parted
+from train.net import Lines, Network, decay_groups, joined, matrices, parted
 from train.recipe import TrainRecipe
 from train.trainer import losses_of, one_cycle
 from train.views.course import Batch, Course, Draw
 from train.views.distort import Distortion
+from train.views.muon import Muon
 
 State = Mapping[str, torch.Tensor]
 
@@ -26,7 +27,7 @@ _WARMING = 3
 
 
 class Cohort:
-    """Networks of one recipe, their optimiser, the running averages of their weights.
+    """Networks of one recipe, their optimisers, the running averages of their weights.
 
     Each has its own ``courses``, taken one after the other, a seed for its first weights
     and, unless that is None, the state that it goes on from. What chance does while they
@@ -61,7 +62,8 @@ class Cohort:
             [one_cycle(step, self.total, recipe.peak_rate) for step in range(self.total)],
             device=self.device,
         )
-        self.optimizer = self._new_optimizer()
+        self._by_muon = matrices(self.network) if recipe.matrix_rate else []
+        self._optimizers = self._new_optimizers()
         # of shape (1,): indexing by a number alone would wait for the device
         self._number = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._loss = torch.zeros(len(pairs), device=self.device)
@@ -124,14 +126,18 @@ class Cohort:
     def _learn(self, place: int, first: int) -> None:
         """Take one step of a course that begins with step ``first``."""
         rate = self._rates.index_select(0, self._number)[0]
-        for group in self.optimizer.param_groups:
-            group["lr"].copy_(rate)
+        times = (1.0, self.recipe.matrix_rate)
+        for optimizer, faster in zip(self._optimizers, times, strict=False):
+            for group in optimizer.param_groups:
+                group["lr"].copy_(rate * faster)
         with torch.no_grad():
             inputs, batch = self._draws[place].batch(self._number - first)
         losses = self._losses(inputs, batch)
-        self.optimizer.zero_grad(set_to_none=False)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=False)
         losses.sum().backward()
-        self.optimizer.step()
+        for optimizer in self._optimizers:
+            optimizer.step()
         decay = (1.0 + self._number) / (10.0 + self._number)
         self._follow(1.0 - decay.clamp(max=self.recipe.average)[0])
         self._loss += _NEWEST * (losses.detach() - self._loss)
@@ -193,23 +199,27 @@ class Cohort:
         self.number = int(states[0]["number"])
         self._number.fill_(self.number)
         self._loss = torch.stack([state["loss"] for state in states])
+        by_muon = {id(value) for value in self._by_muon}
         for name, value in self._weights().items() if self.number else ():
-            self.optimizer.state[value] = {
-                "step": torch.tensor(float(self.number), device=self.device),
-                "exp_avg": whole["mean"][name],
-                "exp_avg_sq": whole["square"][name],
-            }
+            known = {"exp_avg": whole["mean"][name]}
+            if id(value) not in by_muon:
+                known["step"] = torch.tensor(float(self.number), device=self.device)
+                known["exp_avg_sq"] = whole["square"][name]
+            self._optimizers[id(value) in by_muon].state[value] = known
         set_state = torch.cuda.set_rng_state if self._stream else torch.set_rng_state
         set_state(states[0]["random"].cpu())
 
     def _kept(self) -> dict[str, State]:
-        moments = {name: self.optimizer.state[value] for name, value in self._weights().items()}
+        known = {key: value for each in self._optimizers for key, value in each.state.items()}
+        moments = {name: known.get(value, {}) for name, value in self._weights().items()}
         return {
             "network": self.network.state_dict(),
             "imitator": self.imitator.state_dict(),
             "average": self._average,
-            "mean": {name: known["exp_avg"] for name, known in moments.items() if known},
-            "square": {name: known["exp_avg_sq"] for name, known in moments.items() if known},
+            "mean": {name: kept["exp_avg"] for name, kept in moments.items() if kept},
+            "square": {
+                name: kept["exp_avg_sq"] for name, kept in moments.items() if "exp_avg_sq" in kept
+            },
         }
 
     def _weights(self) -> dict[str, torch.nn.Parameter]:
@@ -220,12 +230,17 @@ class Cohort:
             for name, value in module.named_parameters()
         }
 
-    def _new_optimizer(self) -> torch.optim.AdamW:
-        groups = decay_groups(self.network, self.recipe.weight_decay)
-        groups.append({"params": list(self.imitator.parameters()), "weight_decay": 0.0})
+    def _new_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return AdamW and, where the recipe has matrices learn at another rate, Muon."""
+        decay, on_gpu = self.recipe.weight_decay, self.device.type == "cuda"
         rate = torch.tensor(1e-4, device=self.device)
-        on_gpu = self.device.type == "cuda"
-        return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=on_gpu)
+        groups = decay_groups(self.network, decay, without=self._by_muon)
+        groups.append({"params": list(self.imitator.parameters()), "weight_decay": 0.0})
+        adam = torch.optim.AdamW(groups, lr=rate, fused=True, capturable=on_gpu)
+        if not self._by_muon:
+            return [adam]
+        abreast = self.network.abreast
+        return [adam, Muon(self._by_muon, lr=rate.clone(), weight_decay=decay, abreast=abreast)]
 
 
 def _network(recipe: TrainRecipe, abreast: int = 1) -> Network:
