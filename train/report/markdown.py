@@ -26,7 +26,7 @@ def table(
 
 def number(value: float | None, digits: int = 1) -> str:
     """Write a number, or a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def limit(value: float | None) -> str:
