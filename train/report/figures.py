@@ -42,7 +42,8 @@ def noise_plot(robustness: Sequence[Card]) -> Figure:
         if len(values) == len(across):
             plots.line(axes, index, across, values, NAMES.get(corpus, corpus))
     axes.set_xticks([_CLEAN_AT, 20, 10, 5], ["as recorded", "20", "10", "5"])
-    axes.set(xlim=(29, 3), ylim=(0, None), xlabel="speech above noise, dB", ylabel="UAR, %")
+    axes.set(xlim=(29, 3), ylim=(0, 1.06 * axes.get_ylim()[1]))
+    axes.set(xlabel="speech above noise, dB", ylabel="UAR, %")
     plots.legend(axes, "lower left")
     plots.title_of(axes, "What noise costs", "recordings of noise that were not trained on")
     return figure
