@@ -299,7 +299,6 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_report_is_written_whole(checkout: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
     results = checkout / "results"
     for figures in [*measured(), robustness()]:
         kept.keep(figures, results)
@@ -320,7 +319,6 @@ def test_a_report_is_written_whole(checkout: Path) -> None:
 
 
 def test_the_page_has_every_corpus_that_was_measured_in_noise(checkout: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
     results = checkout / "results"
     for figures in [*measured(), robustness(), robustness_of_ravdess()]:
         kept.keep(figures, results)
@@ -336,7 +334,6 @@ def test_the_page_has_every_corpus_that_was_measured_in_noise(checkout: Path) ->
 
 
 def test_a_report_of_nothing_says_so(checkout: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
     baselines = checkout / "none.csv"
     argv = ["report", "--root", str(checkout), "--results", str(checkout / "none")]
     assert main([*argv, "--recipe", "mine", "--baselines", str(baselines)]) == 0
@@ -349,7 +346,6 @@ def test_a_report_of_nothing_says_so(checkout: Path) -> None:
 
 
 def test_folders_are_kept_before_the_report_is_written(checkout: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
     run = checkout / "run"
     run.mkdir()
     (run / "evaluation.json").write_text(json.dumps(measured()[0]))

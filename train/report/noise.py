@@ -15,9 +15,10 @@ def noise(sources: Sources) -> str:
     """Return the section on noise, rooms and telephones."""
     if not sources.robustness:
         return f"## What noise, rooms and lines cost\n\n{NOT_MEASURED.capitalize()}."
-    shares = {item["every"]: f", one clip in {item['every']}" for item in sources.robustness}
-    shares[1] = ""
-    measured = [f"{item['split']}{shares[item['every']]}" for item in sources.robustness]
+    measured = [
+        item["split"] if item["every"] == 1 else f"{item['split']}, one clip in {item['every']}"
+        for item in sources.robustness
+    ]
     text = f"""
 The same clips under every condition ({"; ".join(measured)}). Noise is that of the
 recordings that served nowhere in training, from a random place on, its level set against the
@@ -43,10 +44,13 @@ def _losses(robustness: Sequence[Card]) -> str:
         cells = []
         for corpus in corpora:
             uar, lost = (
-                conditions.condition_mean(robustness, item["name"], corpus, figure) or 0.0
+                conditions.condition_mean(robustness, item["name"], corpus, figure)
                 for figure in ("uar", "loss")
             )
-            cells.append(f"{number(percent(uar))} ({round(-lost, 1) + 0.0:+.1f})")
+            if uar is None or lost is None:
+                cells.append(number(None))
+            else:
+                cells.append(f"{number(percent(uar))} ({round(-lost, 1) + 0.0:+.1f})")
         loss = conditions.condition_loss(robustness, item["name"])
         rows.append([item["title"], *cells, number(loss), number(item["limit"], 0)])
     return table(headings, rows)

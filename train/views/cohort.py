@@ -22,6 +22,9 @@ State = Mapping[str, torch.Tensor]
 _NEWEST = 0.01
 """Share of the newest step in the running mean of the loss."""
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What optimisers know of a weight: its mean gradient and, AdamW alone, mean square."""
+
 _WARMING = 3
 """Steps before a graph is recorded: libraries choose their ways in them."""
 
@@ -199,13 +202,17 @@ class Cohort:
         self.number = int(states[0]["number"])
         self._number.fill_(self.number)
         self._loss = torch.stack([state["loss"] for state in states])
-        by_muon = {id(value) for value in self._by_muon}
-        for name, value in self._weights().items() if self.number else ():
-            known = {"exp_avg": whole["mean"][name]}
-            if id(value) not in by_muon:
-                known["step"] = torch.tensor(float(self.number), device=self.device)
-                known["exp_avg_sq"] = whole["square"][name]
-            self._optimizers[id(value) in by_muon].state[value] = known
+        names = {value: name for name, value in self._weights().items()}
+        for optimizer in self._optimizers if self.number else ():
+            for value in (value for group in optimizer.param_groups for value in group["params"]):
+                optimizer.state[value] = {
+                    kind: whole[kind][names[value]]
+                    for kind in _MOMENTS
+                    if names[value] in whole[kind]
+                }
+                # only AdamW asks for it
+                step = torch.tensor(float(self.number), device=self.device)
+                optimizer.state[value]["step"] = step
         set_state = torch.cuda.set_rng_state if self._stream else torch.set_rng_state
         set_state(states[0]["random"].cpu())
 
@@ -216,9 +223,9 @@ class Cohort:
             "network": self.network.state_dict(),
             "imitator": self.imitator.state_dict(),
             "average": self._average,
-            "mean": {name: kept["exp_avg"] for name, kept in moments.items() if kept},
-            "square": {
-                name: kept["exp_avg_sq"] for name, kept in moments.items() if "exp_avg_sq" in kept
+            **{
+                kind: {name: kept[kind] for name, kept in moments.items() if kind in kept}
+                for kind in _MOMENTS
             },
         }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from train.recipe import TrainRecipe
-from train.views.distort import Distortion
+from train.views.distort import Distortion, how_many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +52,8 @@ class Draw:
         self._masks = torch.cat([course.masks for course in courses])
         self._places = torch.cat([course.places for course in courses])
         self._chosen = _chosen(courses, recipe.batch)
+        self._silent = round(recipe.noise_share * recipe.batch)
+        self._mixed = how_many(recipe.augmentation.mixup, recipe.batch - self._silent)
 
     def batch(self, number: torch.Tensor) -> tuple[torch.Tensor, Batch]:
         """Return model inputs (batch, abreast, frames, mels) of a step, and what is true of them.
@@ -62,18 +63,17 @@ class Draw:
         """
         recipe = self._recipe
         chosen = self._chosen.index_select(0, number)[0].flatten()
-        silent = round(recipe.noise_share * recipe.batch)
         windows = self._seen[self._rows[chosen]].float()
-        inputs = self._distortion(windows, silent * self.abreast)
+        inputs = self._distortion(windows, self._silent * self.abreast)
         inputs = inputs.unflatten(0, (recipe.batch, self.abreast))
-        other, blend = self._partners(silent)
-        mixed = recipe.batch - self._count(silent)
+        other, blend = self._partners()
         every = torch.arange(self.abreast, device=other.device)
-        share = blend[mixed:, :, None, None]
-        inputs[mixed:] = torch.lerp(inputs[other[mixed:], every], inputs[mixed:], share)
+        mixed = slice(recipe.batch - self._mixed, None)
+        share = blend[mixed, :, None, None]
+        inputs[mixed] = torch.lerp(inputs[other[mixed], every], inputs[mixed], share)
         other, blend = (other * self.abreast + every).flatten(), blend.flatten()
         speech = torch.ones(recipe.batch, self.abreast, device=other.device)
-        speech[:silent] = 0.0
+        speech[: self._silent] = 0.0
         targets, masks = self._targets[chosen].float(), self._masks[chosen]
         places = self._places[chosen].float()
         return inputs, {
@@ -85,19 +85,14 @@ class Draw:
             "places": torch.lerp(places[other], places, blend[:, None]),
         }
 
-    def _count(self, silent: int) -> int:
-        """Return how many windows of a network are mixed with others."""
-        voices = self._recipe.batch - silent
-        return math.ceil(round(self._recipe.augmentation.mixup * voices, 6))
-
-    def _partners(self, silent: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _partners(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw which window each is mixed with, and its own share, both (batch, abreast)."""
-        batch, device, count = self._recipe.batch, self._rows.device, self._count(silent)
+        batch, device, count = self._recipe.batch, self._rows.device, self._mixed
         other = torch.arange(batch, device=device)[:, None].repeat(1, self.abreast)
         blend = torch.ones(batch, self.abreast, device=device)
         if count:
             shape = (count, self.abreast)
-            other[-count:] = torch.randint(silent, batch, shape, device=device)
+            other[-count:] = torch.randint(self._silent, batch, shape, device=device)
             drawn = _beta(shape, self._recipe.augmentation.mixup_alpha, device)
             blend[-count:] = torch.maximum(drawn, 1.0 - drawn)
         return other, blend

@@ -38,6 +38,11 @@ def without_steady(windows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return torch.maximum(quieter, steady - 3.0)
 
 
+def how_many(share: float, windows: int) -> int:
+    """Return how many of some windows a share is, rounded up so that it is never lost."""
+    return math.ceil(round(share * windows, 6))
+
+
 class Distortion:
     """Noise on a device, and how far windows are bent."""
 
@@ -75,9 +80,9 @@ class Distortion:
     ) -> None:
         """Bend a share of the windows, in place, given what is ``known`` of each.
 
-        Which ones is left to chance and how many is not, rounded up: the rest costs nothing.
+        Which ones is left to chance and how many is not: the rest costs nothing.
         """
-        count = math.ceil(round(share * len(windows), 6))
+        count = how_many(share, len(windows))
         if count:
             chosen = torch.rand(len(windows), device=self._device).argsort()[:count]
             bent = bend(windows[chosen], *(values[chosen] for values in known))
