@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def every(total: int) -> int:
 
 
 def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
-    """Train the networks, those of one recipe that are equally far side by side.
+    """Train the networks, those that are taught in one way and are equally far side by side.
 
     They share one source of randomness, so that a network is the same again only beside the
     same others.
@@ -149,13 +149,18 @@ def study(prepared: Prepared, tasks: Sequence[tuple[Task, Lesson]]) -> None:
     cohorts: dict[tuple[str, int], list[_Run]] = {}
     for task, lesson in tasks:
         run = _Run(task, lesson, prepared)
-        cohorts.setdefault((repr(run.recipe), run.number), []).append(run)
+        cohorts.setdefault((_way(run.recipe), run.number), []).append(run)
     for runs in cohorts.values():
         _learn(runs, noise)
 
 
+def _way(recipe: TrainRecipe) -> str:
+    """Tell how a recipe teaches; recipes of one way may differ in whose voices are learnt from."""
+    return repr(replace(recipe, name="", corpus_weight={}))
+
+
 def _learn(runs: Sequence[_Run], noise: Examples) -> None:
-    """Train networks of one recipe that are at the same step to the end."""
+    """Train networks that are taught in one way and are at the same step to the end."""
     cohort = _cohort_of(runs, noise)
     began, first = time.monotonic(), cohort.number
     while cohort.number < cohort.total:
