@@ -10,6 +10,8 @@ and statistic's first axis holds one network after the other, see :func:`parted`
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,23 +39,74 @@ class NormRelu(nn.BatchNorm2d):
 
 
 class Convolution(nn.Module):
-    """A convolution in ``groups``, without bias, then :class:`NormRelu`."""
+    """A convolution without bias, then :class:`NormRelu`: of every channel alone, or of all.
+
+    Of networks ``abreast`` each has its own. They are sums and products that a compiler can
+    join: libraries for convolutions take twice as long over many small groups.
+    """
 
     def __init__(
-        self, inputs: int, filters: int, layer: Layer | None = None, *, groups: int = 1,
-        linear: bool = False,
+        self, inputs: int, filters: int, layer: Layer | None = None, *, abreast: int,
+        depthwise: bool = False, linear: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         kernel, strides, padding = (1, 1), (1, 1), (0, 0)
         if layer is not None:
             kernel, strides, padding = layer.kernel, layer.strides, layer.padding
+        inputs, filters = abreast * inputs, abreast * filters
+        groups = inputs if depthwise else abreast
         self.conv = nn.Conv2d(inputs, filters, kernel, strides, padding, groups=groups, bias=False)
         self.norm = NormRelu(filters, linear=linear)
+        self.abreast, self.depthwise = abreast, depthwise
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply it to maps of shape (n, inputs, time, bands)."""
-        y: torch.Tensor = self.norm(self.conv(x))
+        if self.abreast == 1:
+            y = self._alone(x)
+        else:
+            y = _added(x, self.conv) if self.depthwise else _multiplied(x, self.conv)
+        normed: torch.Tensor = self.norm(y)
+        return normed
+
+    def _alone(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.conv(x)
         return y
+
+
+class Bands(Convolution):
+    """A convolution over all bands at once: a product of matrices, which is four times as fast."""
+
+    def _alone(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.permute(0, 2, 3, 1).flatten(2)
+        kernel = self.conv.weight.permute(0, 2, 3, 1).flatten(1)
+        return nn.functional.linear(rows, kernel).transpose(1, 2)[..., None]
+
+
+def _under(x: torch.Tensor, conv: nn.Conv2d) -> list[torch.Tensor]:
+    """Return what lies under each element of a kernel, all (n, inputs, time, bands)."""
+    above, beside = conv.padding
+    if above or beside:
+        x = nn.functional.pad(x, (beside, beside, above, above))
+    down, right = conv.stride
+    (high, wide), (down, right) = conv.kernel_size, conv.stride
+    rows = [slice(i, x.shape[2] - high + i + 1, down) for i in range(high)]
+    columns = [slice(i, x.shape[3] - wide + i + 1, right) for i in range(wide)]
+    return [x[:, :, row, column] for row, column in itertools.product(rows, columns)]
+
+
+def _added(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
+    """Convolve every channel alone: one element of all kernels after the other."""
+    kernels = conv.weight.flatten(1).to(x.dtype)[..., None, None]
+    parts = [part * kernels[:, place] for place, part in enumerate(_under(x, conv))]
+    return functools.reduce(torch.add, parts)
+
+
+def _multiplied(x: torch.Tensor, conv: nn.Conv2d) -> torch.Tensor:
+    """Convolve all channels of a group: a product of matrices for each window and group."""
+    under = torch.stack(_under(x, conv), 2).unflatten(1, (conv.groups, -1))
+    kernels = conv.weight.flatten(1).unflatten(0, (conv.groups, -1))
+    maps = torch.matmul(kernels, under.flatten(2, 3).flatten(3))
+    return maps.flatten(1, 2).unflatten(2, under.shape[4:])
 
 
 class Separable(nn.Module):
@@ -61,29 +114,18 @@ class Separable(nn.Module):
 
     def __init__(self, layer: Layer, abreast: int) -> None:
         super().__init__()
-        inputs, filters = abreast * layer.inputs, abreast * layer.filters
-        self.depthwise = Convolution(inputs, inputs, layer, groups=inputs)
-        self.pointwise = Convolution(inputs, filters, groups=abreast, linear=layer.residual)
         self.residual = layer.residual
+        self.depthwise = Convolution(
+            layer.inputs, layer.inputs, layer, abreast=abreast, depthwise=True
+        )
+        self.pointwise = Convolution(
+            layer.inputs, layer.filters, abreast=abreast, linear=layer.residual
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply it to maps of shape (n, inputs, time, bands)."""
         y: torch.Tensor = self.pointwise(self.depthwise(x))
         return x + y if self.residual else y
-
-
-class Bands(Convolution):
-    """A convolution over all bands at once: a product of matrices, which is four times as fast."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply it to maps of shape (n, inputs, time, bands); one band is left."""
-        if self.conv.groups > 1:
-            return super().forward(x)
-        rows = x.permute(0, 2, 3, 1).flatten(2)
-        kernel = self.conv.weight.permute(0, 2, 3, 1).flatten(1)
-        y = nn.functional.linear(rows, kernel).transpose(1, 2)[..., None]
-        result: torch.Tensor = self.norm(y)
-        return result
 
 
 class Lines(nn.Linear):
@@ -105,11 +147,11 @@ class Lines(nn.Linear):
 def _module(layer: Layer, abreast: int) -> nn.Module:
     if layer.kind is Kind.SEPARABLE:
         return Separable(layer, abreast)
-    inputs, filters = abreast * layer.inputs, abreast * layer.filters
+    made = Bands if layer.kind is Kind.BANDS else Convolution
+    convolution = made(layer.inputs, layer.filters, layer, abreast=abreast)
     if layer.kind is Kind.BANDS:
-        bands = Bands(inputs, filters, layer, groups=abreast)
-        return nn.Sequential(nn.MaxPool2d((1, 2)), bands)
-    return Convolution(inputs, filters, layer, groups=abreast)
+        return nn.Sequential(nn.MaxPool2d((1, 2)), convolution)
+    return convolution
 
 
 class Network(nn.Module):
@@ -138,7 +180,8 @@ class Network(nn.Module):
             # small first weights: pooled maxima reach 6, and bold logits cost epochs to unlearn
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
-        self.to(memory_format=torch.channels_last)
+        if abreast == 1:
+            self.to(memory_format=torch.channels_last)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return both heads' logits for windows of shape (n, abreast, frames, mels).

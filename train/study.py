@@ -195,7 +195,7 @@ def _cohort_of(runs: Sequence[_Run], noise: Examples) -> Cohort:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train study``."""
     add_data_arguments(parser)
-    parser.add_argument("--recipe", default="eighth", help="name or .yaml (default: %(default)s)")
+    parser.add_argument("--recipe", default="tenth", help="name or .yaml (default: %(default)s)")
     parser.add_argument(
         "--weights",
         type=Path,

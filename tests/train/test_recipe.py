@@ -70,6 +70,6 @@ def test_a_misspelt_key_is_refused(tmp_path: Path, text: str, wrong: str) -> Non
 
 def test_a_start_without_a_teacher_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text("start: eighth\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: start='eighth' goes with a teacher"):
+    path.write_text("start: tenth\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: start='tenth' goes with a teacher"):
         load_recipe(str(path))

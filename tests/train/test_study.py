@@ -173,6 +173,20 @@ def test_networks_side_by_side_learn_and_differ_by_their_seed(folders: list[Path
     assert any((one[name] != two[name]).any() for name in one)
 
 
+def test_side_by_side_they_may_learn_from_other_voices(
+    prepared: Prepared, lesson: Lesson, folders: list[Path], tmp_path: Path
+) -> None:
+    """What a network is beside another one it is beside one of another recipe of the same way."""
+    others = replace(RECIPE, name="others", corpus_weight={"cremad": 2.0})
+    found, recipes = [tmp_path / "0", tmp_path / "1"], (RECIPE, others)
+    tasks = [task_for(folder, seed, recipes[seed]) for seed, folder in enumerate(found)]
+    study(prepared, [(task, lesson) for task in tasks])
+    assert load_run(found[1])[1] == others
+    for one, other in zip(found, folders, strict=True):
+        for name, value in weights_of(one).items():
+            torch.testing.assert_close(weights_of(other)[name], value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("matrix_rate", [0.0, 2.0])
 def test_going_on_gives_the_same_network(
     prepared: Prepared, lesson: Lesson, tmp_path: Path, matrix_rate: float
@@ -266,10 +280,10 @@ def test_a_missing_start_is_told_before_anybody_listens(
 ) -> None:
     from train.__main__ import main
 
-    options = ["--data", ".", "--recipe", "ninth", "--weights", "x", "--splits", "joint:1"]
+    options = ["--data", ".", "--recipe", "eleventh", "--weights", "x", "--splits", "joint:1"]
     assert main(["study", *options, "--starts", str(tmp_path)]) == ConfigError.exit_code
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'eighth-joint-1-0'}: no weights.pt there: finish it with" in told
+    assert f"{tmp_path / 'tenth-joint-1-0'}: no weights.pt there: finish it with" in told
 
 
 def test_weights_half_way_between_two_networks() -> None:

@@ -73,6 +73,7 @@ class Cohort:
         self._warmed = [0] * len(self._draws)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream() if self.device.type == "cuda" else None
+        self._pool = torch.compile(Network.pooled, dynamic=False) if self._stream else None
         self.number = 0
 
     @property
@@ -162,12 +163,12 @@ class Cohort:
         return losses.view(len(inputs), self.network.abreast).mean(0)
 
     def _pooled(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return what the networks pool; on a GPU their maps are bfloat16, a quarter faster."""
+        """Return what the networks pool; on a GPU they are compiled, and maps are bfloat16."""
         self.network.train()
-        if self._stream is None:
+        if self._pool is None:
             return self.network.pooled(inputs)
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
-            pooled = self.network.pooled(inputs)
+            pooled = self._pool(self.network, inputs)
         return pooled.float()
 
     def _follow(self, share: torch.Tensor) -> None:
