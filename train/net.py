@@ -41,8 +41,8 @@ class NormRelu(nn.BatchNorm2d):
 class Convolution(nn.Module):
     """A convolution without bias, then :class:`NormRelu`: of every channel alone, or of all.
 
-    Of networks ``abreast`` each has its own. They are sums and products that a compiler can
-    join: libraries for convolutions take twice as long over many small groups.
+    Of networks ``abreast`` each has its own. These are sums and products that a compiler can
+    join: where groups are many and small, libraries for convolutions take twice as long.
     """
 
     def __init__(
@@ -87,7 +87,6 @@ def _under(x: torch.Tensor, conv: nn.Conv2d) -> list[torch.Tensor]:
     above, beside = conv.padding
     if above or beside:
         x = nn.functional.pad(x, (beside, beside, above, above))
-    down, right = conv.stride
     (high, wide), (down, right) = conv.kernel_size, conv.stride
     rows = [slice(i, x.shape[2] - high + i + 1, down) for i in range(high)]
     columns = [slice(i, x.shape[3] - wide + i + 1, right) for i in range(wide)]
@@ -220,19 +219,9 @@ def parted(state: Mapping[str, torch.Tensor], abreast: int) -> list[dict[str, to
     return [{name: values[place] for name, values in parts.items()} for place in range(abreast)]
 
 
-def matrices(network: Network) -> list[nn.Parameter]:
-    """Return the kernels that mix channels: pointwise, over all bands, and the hidden layer's."""
-    convolutions = [part.conv for part in network.modules() if isinstance(part, Convolution)]
-    found = [conv.weight for conv in convolutions if conv.in_channels > conv.groups]
-    return found if network.hidden is None else [*found, network.hidden.weight]
-
-
-def decay_groups(
-    network: Network, weight_decay: float, *, without: Sequence[nn.Parameter] = ()
-) -> list[dict[str, Any]]:
+def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     """Part the parameters into those that decay and those that do not (norms and biases)."""
-    elsewhere = {id(p) for p in without}
-    parameters = [p for p in network.parameters() if id(p) not in elsewhere]
+    parameters = list(network.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

@@ -65,8 +65,6 @@ class TrainRecipe:
     one is left out. ``noise_share`` and ``read_share`` are the shares of examples that
     are no speech, and speech read aloud. The first ``short_share`` of steps see windows
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
-    ``matrix_rate`` times the rate of all else is that of kernels that are matrices, by
-    :class:`train.views.muon.Muon`; if 0, AdamW moves them too, as everything else.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
     ``start`` names the recipe whose network, of the same split and seed, this one goes on
     from; its own first weights if empty. In the end ``start_share`` of each weight is that
@@ -91,7 +89,6 @@ class TrainRecipe:
     epochs: int = 30
     epoch_examples: int = 7500
     peak_rate: float = 3e-3
-    matrix_rate: float = 0.0
     weight_decay: float = 0.03
     average: float = 0.997
     label_smoothing: float = 0.1

@@ -15,7 +15,7 @@ import torch
 
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32
-from train.net import Network, decay_groups, joined, matrices, parted
+from train.net import Network, decay_groups, joined, parted
 from train.plan import Kind, Layer, Shape, multiply_accumulates, plan
 from train.recipe import load_recipe
 from train.trainer import logits_of
@@ -167,16 +167,3 @@ def test_the_twin_keeps_some_classes_and_shifts_the_speech_head(lived: Any) -> N
     found = model.predict(windows(2), verbose=0)
     np.testing.assert_allclose(found["emotion"], wanted["emotion"][:, [4, 0]], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found["speech"], wanted["speech"] - 1.5, rtol=1e-3, atol=1e-3)
-
-
-def test_matrices_are_what_mixes_channels() -> None:
-    network = Network(FEATURES, classes=8, shape=Shape(width=0.25, hidden=16))
-    found = {id(kernel) for kernel in matrices(network)}
-    names = {name for name, value in network.named_parameters() if id(value) in found}
-    assert all("pointwise" in name or name.startswith(("body.6", "hidden")) for name in names)
-    pointwise = [name for name, _ in network.named_parameters() if "pointwise.conv" in name]
-    assert names > set(pointwise)
-    rest = decay_groups(network, 0.03, without=matrices(network))
-    grouped = {id(value) for group in rest for value in group["params"]}
-    assert grouped.isdisjoint(found)
-    assert len(grouped) + len(found) == len(list(network.parameters()))

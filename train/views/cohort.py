@@ -10,12 +10,11 @@ import torch
 
 from rt_ser.recipes import recipe_named
 from train.examples import CLASSES
-from train.net import Lines, Network, decay_groups, joined, matrices, parted
+from train.net import Lines, Network, decay_groups, joined, parted
 from train.recipe import TrainRecipe
 from train.trainer import losses_of, one_cycle
 from train.views.course import Batch, Course, Draw
 from train.views.distort import Distortion
-from train.views.muon import Muon
 
 State = Mapping[str, torch.Tensor]
 
@@ -23,14 +22,14 @@ _NEWEST = 0.01
 """Share of the newest step in the running mean of the loss."""
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What optimisers know of a weight: its mean gradient and, AdamW alone, mean square."""
+"""What AdamW knows of a weight: its mean gradient and its mean square."""
 
 _WARMING = 3
 """Steps before a graph is recorded: libraries choose their ways in them."""
 
 
 class Cohort:
-    """Networks of one recipe, their optimisers, the running averages of their weights.
+    """Networks of one recipe, their optimiser, the running averages of their weights.
 
     Each has its own ``courses``, taken one after the other, a seed for its first weights
     and, unless that is None, the state that it goes on from. What chance does while they
@@ -65,8 +64,7 @@ class Cohort:
             [one_cycle(step, self.total, recipe.peak_rate) for step in range(self.total)],
             device=self.device,
         )
-        self._by_muon = matrices(self.network) if recipe.matrix_rate else []
-        self._optimizers = self._new_optimizers()
+        self._optimizer = self._new_optimizer()
         # of shape (1,): indexing by a number alone would wait for the device
         self._number = torch.zeros(1, dtype=torch.int64, device=self.device)
         self._loss = torch.zeros(len(pairs), device=self.device)
@@ -130,18 +128,14 @@ class Cohort:
     def _learn(self, place: int, first: int) -> None:
         """Take one step of a course that begins with step ``first``."""
         rate = self._rates.index_select(0, self._number)[0]
-        times = (1.0, self.recipe.matrix_rate)
-        for optimizer, faster in zip(self._optimizers, times, strict=False):
-            for group in optimizer.param_groups:
-                group["lr"].copy_(rate * faster)
+        for group in self._optimizer.param_groups:
+            group["lr"].copy_(rate)
         with torch.no_grad():
             inputs, batch = self._draws[place].batch(self._number - first)
         losses = self._losses(inputs, batch)
-        for optimizer in self._optimizers:
-            optimizer.zero_grad(set_to_none=False)
+        self._optimizer.zero_grad(set_to_none=False)
         losses.sum().backward()
-        for optimizer in self._optimizers:
-            optimizer.step()
+        self._optimizer.step()
         decay = (1.0 + self._number) / (10.0 + self._number)
         self._follow(1.0 - decay.clamp(max=self.recipe.average)[0])
         self._loss += _NEWEST * (losses.detach() - self._loss)
@@ -203,22 +197,15 @@ class Cohort:
         self.number = int(states[0]["number"])
         self._number.fill_(self.number)
         self._loss = torch.stack([state["loss"] for state in states])
-        names = {value: name for name, value in self._weights().items()}
-        for optimizer in self._optimizers if self.number else ():
-            for value in (value for group in optimizer.param_groups for value in group["params"]):
-                optimizer.state[value] = {
-                    kind: whole[kind][names[value]]
-                    for kind in _MOMENTS
-                    if names[value] in whole[kind]
-                }
-                # only AdamW asks for it
-                step = torch.tensor(float(self.number), device=self.device)
-                optimizer.state[value]["step"] = step
+        for name, value in self._weights().items() if self.number else ():
+            step = torch.tensor(float(self.number), device=self.device)
+            moments = {kind: whole[kind][name] for kind in _MOMENTS}
+            self._optimizer.state[value] = {"step": step, **moments}
         set_state = torch.cuda.set_rng_state if self._stream else torch.set_rng_state
         set_state(states[0]["random"].cpu())
 
     def _kept(self) -> dict[str, State]:
-        known = {key: value for each in self._optimizers for key, value in each.state.items()}
+        known = self._optimizer.state
         moments = {name: known.get(value, {}) for name, value in self._weights().items()}
         return {
             "network": self.network.state_dict(),
@@ -238,17 +225,11 @@ class Cohort:
             for name, value in module.named_parameters()
         }
 
-    def _new_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return AdamW and, where the recipe has matrices learn at another rate, Muon."""
-        decay, on_gpu = self.recipe.weight_decay, self.device.type == "cuda"
-        rate = torch.tensor(1e-4, device=self.device)
-        groups = decay_groups(self.network, decay, without=self._by_muon)
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        groups = decay_groups(self.network, self.recipe.weight_decay)
         groups.append({"params": list(self.imitator.parameters()), "weight_decay": 0.0})
-        adam = torch.optim.AdamW(groups, lr=rate, fused=True, capturable=on_gpu)
-        if not self._by_muon:
-            return [adam]
-        abreast = self.network.abreast
-        return [adam, Muon(self._by_muon, lr=rate.clone(), weight_decay=decay, abreast=abreast)]
+        rate, on_gpu = torch.tensor(1e-4, device=self.device), self.device.type == "cuda"
+        return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=on_gpu)
 
 
 def _network(recipe: TrainRecipe, abreast: int = 1) -> Network:
