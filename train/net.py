@@ -146,11 +146,10 @@ class Lines(nn.Linear):
 def _module(layer: Layer, abreast: int) -> nn.Module:
     if layer.kind is Kind.SEPARABLE:
         return Separable(layer, abreast)
-    made = Bands if layer.kind is Kind.BANDS else Convolution
-    convolution = made(layer.inputs, layer.filters, layer, abreast=abreast)
     if layer.kind is Kind.BANDS:
-        return nn.Sequential(nn.MaxPool2d((1, 2)), convolution)
-    return convolution
+        bands = Bands(layer.inputs, layer.filters, layer, abreast=abreast)
+        return nn.Sequential(nn.MaxPool2d((1, 2)), bands)
+    return Convolution(layer.inputs, layer.filters, layer, abreast=abreast)
 
 
 class Network(nn.Module):
@@ -221,8 +220,9 @@ def parted(state: Mapping[str, torch.Tensor], abreast: int) -> list[dict[str, to
 
 def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     """Part the parameters into those that decay and those that do not (norms and biases)."""
-    parameters = list(network.parameters())
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": kernels, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]

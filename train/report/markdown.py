@@ -24,9 +24,9 @@ def table(
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Write a number, or a dash where there is none."""
-    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+def number(value: float | None, digits: int = 1, sign: str = "-") -> str:
+    """Write a number, or a dash where there is none; ``sign`` "+" writes either sign."""
+    return "-" if value is None else f"{round(value, digits) + 0.0:{sign}.{digits}f}"
 
 
 def limit(value: float | None) -> str:

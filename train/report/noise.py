@@ -50,7 +50,7 @@ def _losses(robustness: Sequence[Card]) -> str:
             if uar is None or lost is None:
                 cells.append(number(None))
             else:
-                cells.append(f"{number(percent(uar))} ({round(-lost, 1) + 0.0:+.1f})")
+                cells.append(f"{number(percent(uar))} ({number(-lost, sign='+')})")
         loss = conditions.condition_loss(robustness, item["name"])
         rows.append([item["title"], *cells, number(loss), number(item["limit"], 0)])
     return table(headings, rows)

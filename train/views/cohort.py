@@ -205,16 +205,13 @@ class Cohort:
         set_state(states[0]["random"].cpu())
 
     def _kept(self) -> dict[str, State]:
-        known = self._optimizer.state
-        moments = {name: known.get(value, {}) for name, value in self._weights().items()}
+        state = self._optimizer.state
+        known = {name: state[value] for name, value in self._weights().items() if value in state}
         return {
             "network": self.network.state_dict(),
             "imitator": self.imitator.state_dict(),
             "average": self._average,
-            **{
-                kind: {name: kept[kind] for name, kept in moments.items() if kind in kept}
-                for kind in _MOMENTS
-            },
+            **{kind: {name: kept[kind] for name, kept in known.items()} for kind in _MOMENTS},
         }
 
     def _weights(self) -> dict[str, torch.nn.Parameter]:
