@@ -195,7 +195,12 @@ def _cohort_of(runs: Sequence[_Run], noise: Examples) -> Cohort:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train study``."""
     add_data_arguments(parser)
-    parser.add_argument("--recipe", default="tenth", help="name or .yaml (default: %(default)s)")
+    parser.add_argument(
+        "--recipe",
+        nargs="+",
+        default=["tenth"],
+        help="names or .yaml; several differ only in whose voices they learn from (default: tenth)",
+    )
     parser.add_argument(
         "--weights",
         type=Path,
@@ -204,7 +209,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Whisper base as CTranslate2 keeps it (model.bin of Systran/faster-whisper-base)",
     )
     parser.add_argument(
-        "--splits", nargs="+", required=True, help="one network for each; 'all' leaves nobody out"
+        "--splits", nargs="+", required=True, help="a network for each; 'all' leaves nobody out"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="and for each of these")
     parser.add_argument(
@@ -225,23 +230,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train the networks."""
-    recipe = load_recipe(arguments.recipe)
-    if not recipe.has_teacher:
-        raise ConfigError(f"recipe={recipe.name!r} has no teacher: use python -m train fit")
-    tasks = _tasks(arguments, recipe)
+    recipes = _recipes(arguments.recipe)
+    tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
     for task in tasks:
         _start_of(task)  # before anybody listens for half an hour
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     encoder = Encoder(read_weights(arguments.weights), device)
     prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
-    school = found_school(prepared, recipe, encoder, device, jobs=arguments.jobs)
-    lessons = {split: lesson_for(school, recipe, split) for split in {task.split for task in tasks}}
-    asked = [(task, lessons[task.split]) for task in tasks]
+    school = found_school(prepared, recipes[0], encoder, device, jobs=arguments.jobs)
+    lessons = {
+        (recipe.name, split): lesson_for(school, recipe, split)
+        for recipe in recipes
+        for split in {task.split for task in tasks}
+    }
+    asked = [(task, lessons[task.recipe.name, task.split]) for task in tasks]
     together = arguments.together or (9 if device.type == "cuda" else 1)
     for first in range(0, len(asked), together):
         study(prepared, asked[first : first + together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")
+
+
+def _recipes(names: Sequence[str]) -> list[TrainRecipe]:
+    """Load recipes whose networks may learn side by side from the same views."""
+    recipes = [load_recipe(name) for name in names]
+    for recipe in recipes:
+        if not recipe.has_teacher:
+            raise ConfigError(f"recipe={recipe.name!r} has no teacher: use python -m train fit")
+        if _way(recipe) != _way(recipes[0]):
+            raise ConfigError(
+                f"recipes={recipes[0].name!r}, {recipe.name!r} differ in more than whose voices "
+                "they learn from: study one after the other"
+            )
+    return recipes
 
 
 def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:

@@ -273,6 +273,17 @@ def test_a_recipe_without_a_teacher_says_what_to_use(
     assert "recipe='third' has no teacher: use python -m train fit" in capsys.readouterr().err
 
 
+def test_recipes_that_teach_in_other_ways_are_not_studied_together(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from train.__main__ import main
+
+    options = ["--data", ".", "--weights", "x", "--splits", "all", "--recipe"]
+    assert main(["study", *options, "tenth", "tenth_open", "eleventh"]) == ConfigError.exit_code
+    told = capsys.readouterr().err
+    assert "recipes='tenth', 'eleventh' differ in more than whose voices they learn from" in told
+
+
 def test_a_missing_start_is_told_before_anybody_listens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
