@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     classes that the run's corpora have are kept.
     """
     from train.calibrate import recalls_mean, speech_offset, temperature_of
-    from train.quantise import run_int8, save_bytes, to_int8
+    from train.quantise import run_int8, save_bytes, unbiased
     from train.speech_head import fit_speech_head
     from train.trainer import logits_of
     from train.twin import twin
@@ -121,15 +122,16 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     labelled = labelled_examples(prepared, seen, recipe)
     voices = together(labelled, read, READ_SHARE)
     fit_speech_head(network, prepared, voices, recipe, seed=told["seed"])
-    model = twin(
+    as_keras = functools.partial(
+        twin,
         network,
         features,
         classes=columns,
         shape=recipe.shape,
-        offsets=np.array(told["offsets"]),
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
-    content = to_int8(model, _representative(prepared, seen, recipe))
+    windows = _representative(prepared, seen, recipe)
+    model, content = unbiased(as_keras, np.array(told["offsets"]), columns, windows)
 
     def integers(inputs: F32) -> F32:
         return _spread(run_int8(content, inputs)[len(columns)], columns)

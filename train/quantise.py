@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,9 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from rt_ser.interpreter import open_interpreter
 from rt_ser.types import F32
+
+F64 = NDArray[np.float64]
 
 
 def to_int8(model: keras.Model, representative: F32) -> bytes:
@@ -59,6 +62,32 @@ def run_int8(content: bytes, inputs: F32) -> dict[int, F32]:
             value = (interpreter.get_tensor(details["index"])[0].astype(np.float32) - zero) * step
             results.setdefault(value.size, []).append(value)
     return {size: np.array(values, np.float32) for size, values in results.items()}
+
+
+def unbiased(
+    as_keras: Callable[..., keras.Model], offsets: F64, columns: Sequence[int], windows: F32
+) -> tuple[keras.Model, bytes]:
+    """Return a float network, and an int8 file whose class logits equal its on average.
+
+    By what int8 adds to a class's logits they are lowered (bias correction, Nagel et al. 2019,
+    "Data-free quantization through weight equalization and bias correction"); what it adds to
+    all of them changes no probability.
+
+    Parameters
+    ----------
+    as_keras : callable
+        Builds the network for ``offsets`` (all classes,), see :func:`train.twin.twin`.
+    columns : sequence of int
+        Places of the network's classes among all classes.
+    windows : ndarray, shape (n, frames, mels, 1)
+        On which that is measured, and from which the ranges of activations are taken.
+    """
+    model = as_keras(offsets=offsets)
+    told = model.predict(windows, batch_size=64, verbose=0)["emotion"]
+    added = run_int8(to_int8(model, windows), windows)[len(columns)] - told
+    lowered = offsets.copy()
+    lowered[list(columns)] += added.mean(axis=0) - added.mean()
+    return model, to_int8(as_keras(offsets=lowered), windows)
 
 
 def quantisation(content: bytes) -> dict[str, Any]:

@@ -67,8 +67,9 @@ class TrainRecipe:
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
     ``start`` names the recipe whose network, of the same split and seed, this one goes on
-    from; its own first weights if empty. In the end ``start_share`` of each weight is that
-    network's (Wortsman et al. 2022): a little that is new, and little that is forgotten.
+    from; its own first weights if empty. In the end each weight is a mean, in which earlier
+    recipes' networks have their ``earlier_shares`` and what is new has the rest (Wortsman et
+    al. 2022): a little that is new, and little that is forgotten.
     ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
     ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
     error in saying where it places the view.
@@ -76,7 +77,7 @@ class TrainRecipe:
 
     name: str
     start: str = ""
-    start_share: float = 0.0
+    earlier_shares: dict[str, float] = field(default_factory=dict)
     features: str = "logmel64-v1"
     width: float = 1.0
     middle: int = 64
@@ -130,6 +131,11 @@ class TrainRecipe:
         return frozenset(self.corpus_weight)
 
     @property
+    def earlier(self) -> frozenset[str]:
+        """Recipes whose networks, of the same split and seed, must be there."""
+        return frozenset({self.start} - {""} | set(self.earlier_shares))
+
+    @property
     def courses(self) -> tuple[tuple[float, int], ...]:
         """Shares of all steps, one after the other, and the frames of the windows they see."""
         full = recipe_named(self.features).window_frames
@@ -164,8 +170,9 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
     Raises
     ------
     ConfigError
-        If it has a key that no recipe has, or a start without a teacher: only
-        ``python -m train study`` goes on from another network.
+        If it has a key that no recipe has, shares of earlier networks that leave nothing
+        to what is new, or earlier networks without a teacher: only ``python -m train
+        study`` goes on from another one.
     """
     bent = tree.get("augmentation", {})
     for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
@@ -173,6 +180,13 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
         if unknown := set(part) - known:
             raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
     recipe = TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
+    shares = recipe.earlier_shares
+    if not all(share > 0.0 for share in shares.values()) or sum(shares.values()) >= 1.0:
+        raise ConfigError(
+            f"{source}: earlier_shares={shares} must be above 0, and all together below 1"
+        )
+    if shares and not recipe.start:
+        raise ConfigError(f"{source}: earlier_shares={shares} go with a start: say from which")
     if recipe.start and not recipe.has_teacher:
         raise ConfigError(f"{source}: start={recipe.start!r} goes with a teacher: give views too")
     return recipe

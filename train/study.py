@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_log import RunLog
 from train.trainer import read_checkpoint, write_checkpoint
-from train.views.cohort import Cohort
+from train.views.cohort import Cohort, State
 from train.views.distort import Distortion
 from train.views.encoder import Encoder, read_weights
 from train.views.school import found_school
@@ -41,14 +41,15 @@ _LOOKS = 20
 class Task:
     """A network to train: by a recipe, without a split's test speakers, into a folder.
 
-    ``start`` is the folder of the run that it goes on from, where its recipe says so.
+    ``earlier`` are the folders of the runs that its recipe goes on from or takes a share of,
+    by their recipes' names.
     """
 
     recipe: TrainRecipe
     split: str | None
     seed: int
     folder: Path
-    start: Path | None = None
+    earlier: Mapping[str, Path] = field(default_factory=dict)
 
 
 class _Run:
@@ -60,7 +61,7 @@ class _Run:
     def __init__(self, task: Task, lesson: Lesson, prepared: Prepared) -> None:
         self.task, self.lesson = task, lesson
         self.recipe, self.folder = task.recipe, task.folder
-        self.start = _start_of(task)
+        self._earlier = _earlier_weights(task)
         self._dev = _dev_of(prepared, self.recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kept: dict[str, Any] | None = None
@@ -75,6 +76,11 @@ class _Run:
         total = sum(course.steps for course in lesson.courses)
         self._log = RunLog(self.folder, self.number // every(total))
 
+    @property
+    def start(self) -> State | None:
+        """The weights that it goes on from; its own first ones if None."""
+        return self._earlier.get(self.recipe.start)
+
     def look(self, state: dict[str, Any], loss: float, network: Network, seconds: float) -> str:
         """Log how it is doing, keep what going on needs, and tell in a few characters."""
         row: dict[str, Any] = {"epoch": round(state["number"] / self.recipe.steps_per_epoch)}
@@ -88,42 +94,47 @@ class _Run:
     def finish(self, network: Network) -> None:
         """Write the averaged weights and the plot of the log."""
         weights = {name: value.cpu() for name, value in network.state_dict().items()}
-        if self.start is not None:
-            weights = between(weights, self.start, self.recipe.start_share)
+        weights = mixed(weights, self._earlier, self.recipe.earlier_shares)
         torch.save(weights, self.folder / "weights.pt")
         save(training_plot(self._log.rows()), self.folder / "log.png")
 
 
-def between(
-    new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor], share: float
+def mixed(
+    new: State, earlier: Mapping[str, State], shares: Mapping[str, float]
 ) -> dict[str, torch.Tensor]:
-    """Return weights of which ``share`` is the old ones; counts, which are whole, stay new."""
-    return {
-        name: torch.lerp(value, old[name], share) if value.is_floating_point() else value
-        for name, value in new.items()
-    }
+    """Return a mean of weights in which earlier ones have ``shares`` and new ones the rest.
+
+    Counts, which are whole, stay new.
+    """
+    weights = dict(new)
+    for name, value in new.items():
+        if value.is_floating_point():
+            moves = [share * (earlier[one][name] - value) for one, share in shares.items()]
+            weights[name] = sum(moves, start=value)
+    return weights
 
 
-def _start_of(task: Task) -> dict[str, torch.Tensor] | None:
-    """Return the weights that a task goes on from.
+def _earlier_weights(task: Task) -> dict[str, State]:
+    """Return the weights of the earlier runs that a task needs, by their recipes' names.
 
     Raises
     ------
     ConfigError
-        If they have heard speakers whom this task leaves out, or are of another shape.
+        If one has heard speakers whom this task leaves out, or is of another shape.
     """
-    if task.start is None:
-        return None
-    told, recipe, network = load_run(task.start)
-    if told["split"] != task.split:
-        raise ConfigError(
-            f"{task.start}: left out split={told['split']!r} and not {task.split!r}: "
-            "go on from a run of the same split"
-        )
-    if recipe.shape != task.recipe.shape:
-        raise ConfigError(f"{task.start}: has another shape than recipe={task.recipe.name!r}")
-    weights: dict[str, torch.Tensor] = network.state_dict()
-    return weights
+    found: dict[str, State] = {}
+    for name in sorted(task.recipe.earlier):
+        folder = task.earlier[name]
+        told, recipe, network = load_run(folder)
+        if told["split"] != task.split:
+            raise ConfigError(
+                f"{folder}: left out split={told['split']!r} and not {task.split!r}: "
+                "go on from a run of the same split"
+            )
+        if recipe.shape != task.recipe.shape:
+            raise ConfigError(f"{folder}: has another shape than recipe={task.recipe.name!r}")
+        found[name] = network.state_dict()
+    return found
 
 
 def _dev_of(prepared: Prepared, recipe: TrainRecipe, lesson: Lesson) -> Examples | None:
@@ -217,7 +228,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("train/runs"),
         metavar="DIR",
-        help="runs that a recipe with a start goes on from (default: %(default)s)",
+        help="runs that a recipe goes on from or takes a share of (default: %(default)s)",
     )
     parser.add_argument(
         "--together", type=int, help="networks side by side (default: 9 on a GPU, else 1)"
@@ -233,7 +244,7 @@ def run(arguments: argparse.Namespace) -> None:
     recipes = _recipes(arguments.recipe)
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
     for task in tasks:
-        _start_of(task)  # before anybody listens for half an hour
+        _earlier_weights(task)  # before anybody listens for half an hour
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     encoder = Encoder(read_weights(arguments.weights), device)
@@ -271,7 +282,11 @@ def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
     for name in arguments.splits:
         split = None if name == "all" else name
         for seed in arguments.seeds:
-            start = arguments.starts / run_name(recipe.start, split, seed) if recipe.start else None
             folder = arguments.runs / run_name(recipe.name, split, seed)
-            tasks.append(Task(recipe=recipe, split=split, seed=seed, folder=folder, start=start))
+            earlier = {
+                one: arguments.starts / run_name(one, split, seed) for one in recipe.earlier
+            }
+            tasks.append(
+                Task(recipe=recipe, split=split, seed=seed, folder=folder, earlier=earlier)
+            )
     return tasks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tests.train.made_up import small_corpus
 from train.examples import labelled_examples
 from train.net import Network
 from train.plan import Shape
-from train.quantise import quantisation, run_int8, save_bytes, to_int8
+from train.quantise import quantisation, run_int8, save_bytes, to_int8, unbiased
 from train.recipe import TrainRecipe
 from train.twin import twin
 from train.windows import plain_windows
@@ -39,7 +41,7 @@ def inputs() -> F32:
 
 
 @pytest.fixture(scope="module")
-def model(inputs: F32) -> Any:
+def as_keras(inputs: F32) -> Callable[..., Any]:
     """A network that has seen the inputs' statistics and has something to say of them."""
     torch.manual_seed(0)
     made = Network(FEATURES, classes=len(LABELS), shape=Shape(width=0.25), dropout=0.0).train()
@@ -49,7 +51,13 @@ def model(inputs: F32) -> Any:
         for head in made.heads.values():
             head.weight.mul_(200.0)
             head.bias.add_(0.3)
-    return twin(made.eval(), FEATURES, classes=range(len(LABELS)), shape=Shape(width=0.25))
+    classes, shape = range(len(LABELS)), Shape(width=0.25)
+    return functools.partial(twin, made.eval(), FEATURES, classes=classes, shape=shape)
+
+
+@pytest.fixture(scope="module")
+def model(as_keras: Callable[..., Any]) -> Any:
+    return as_keras()
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +83,22 @@ def test_little_is_lost(model: Any, content: bytes, inputs: F32) -> None:
         assert error.mean() < 0.05 * np.ptp(np.append(wanted[name], 0.0))
     same = found[len(LABELS)].argmax(axis=1) == wanted["emotion"].argmax(axis=1)
     assert same.mean() > 0.85
+
+
+def test_no_class_is_favoured(as_keras: Callable[..., Any], inputs: F32) -> None:
+    """As far as the outputs' scale goes, whatever the classes' offsets are."""
+    offsets = np.linspace(-0.5, 0.5, len(LABELS))
+    model, content = unbiased(as_keras, offsets, range(len(LABELS)), inputs)
+    wanted = model.predict(inputs, verbose=0)["emotion"]
+    np.testing.assert_allclose(wanted, as_keras(offsets=offsets).predict(inputs)["emotion"])
+
+    def favour(file: bytes) -> F32:
+        added = (run_int8(file, inputs)[len(LABELS)] - wanted).mean(axis=0)
+        return np.abs(added - added.mean())
+
+    step = quantisation(content)[f"output_{len(LABELS)}"]["scale"]
+    assert favour(to_int8(model, inputs)).max() > step
+    assert favour(content).max() < 0.5 * step
 
 
 def test_the_inputs_scale_is_pinned_whatever_the_data_hold(model: Any, inputs: F32) -> None:

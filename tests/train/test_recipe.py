@@ -25,7 +25,7 @@ def test_every_recipe_in_the_tree_can_be_used(name: str) -> None:
     assert recipe.steps_per_epoch > 0
     shares = (recipe.dropout, recipe.label_smoothing, recipe.vote_weight, recipe.noise_share)
     assert all(0.0 <= share < 1.0 for share in shares)
-    assert not recipe.start or load_recipe(recipe.start).shape == recipe.shape
+    assert all(load_recipe(earlier).shape == recipe.shape for earlier in recipe.earlier)
     bent = recipe.augmentation
     assert all(0 <= share <= 1 for share in (bent.partial, bent.noise, bent.floor, bent.mixup))
 
@@ -72,4 +72,19 @@ def test_a_start_without_a_teacher_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("start: tenth\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"mine\.yaml: start='tenth' goes with a teacher"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("start: tenth\nearlier_shares: {tenth: 0.5, ninth: 0.5}\n", "all together below 1"),
+        ("start: tenth\nearlier_shares: {tenth: -0.1}\n", "must be above 0"),
+        ("earlier_shares: {tenth: 0.5}\n", "go with a start"),
+    ],
+)
+def test_shares_of_earlier_networks_that_cannot_be(tmp_path: Path, text: str, wrong: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"views: 12\n{text}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: earlier_shares=.*{wrong}"):
         load_recipe(str(path))

@@ -24,7 +24,7 @@ from train.export import load_run
 from train.fit import CHECKPOINT
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
-from train.study import Task, between, every, study
+from train.study import Task, every, mixed, study
 from train.trainer import write_checkpoint
 from train.views.cohort import Cohort
 from train.views.distort import Distortion
@@ -220,8 +220,8 @@ def test_a_network_goes_on_from_another_one_s_weights(
     prepared: Prepared, lesson: Lesson, folders: list[Path], tmp_path: Path
 ) -> None:
     """At a rate near zero it stays where it began."""
-    still = replace(RECIPE, name="further", peak_rate=0.0, epochs=1)
-    task = replace(task_for(tmp_path / "further", 0, still), start=folders[0])
+    still = replace(RECIPE, name="further", start="tiny", peak_rate=0.0, epochs=1)
+    task = replace(task_for(tmp_path / "further", 0, still), earlier={"tiny": folders[0]})
     study(prepared, [(task, lesson)])
     before, after = weights_of(folders[0]), weights_of(tmp_path / "further")
     kernels = [name for name, value in before.items() if value.ndim > 1]
@@ -234,11 +234,13 @@ def test_a_network_does_not_go_on_from_one_that_heard_others(
     prepared: Prepared, fifth: Lesson, folders: list[Path], tmp_path: Path
 ) -> None:
     """It would have heard those who are to be tested."""
-    task = replace(task_for(tmp_path / "leak", 0), split="joint:5", start=folders[0])
+    further, earlier = replace(RECIPE, name="further", start="tiny"), {"tiny": folders[0]}
+    task = replace(task_for(tmp_path / "leak", 0, further), split="joint:5", earlier=earlier)
     with pytest.raises(ConfigError, match="left out split=None and not 'joint:5'"):
         study(prepared, [(task, fifth)])
-    other = replace(task_for(tmp_path / "shape", 0, replace(RECIPE, hidden=8)), start=folders[0])
-    with pytest.raises(ConfigError, match="has another shape than recipe='tiny'"):
+    shaped = replace(further, hidden=8)
+    other = replace(task_for(tmp_path / "shape", 0, shaped), earlier=earlier)
+    with pytest.raises(ConfigError, match="has another shape than recipe='further'"):
         study(prepared, [(other, fifth)])
     assert not (tmp_path / "leak").exists()
 
@@ -295,13 +297,33 @@ def test_a_missing_start_is_told_before_anybody_listens(
     assert f"{tmp_path / 'tenth-joint-1-0'}: no weights.pt there: finish it with" in told
 
 
-def test_weights_half_way_between_two_networks() -> None:
+def test_earlier_networks_have_their_shares_in_what_is_written(
+    prepared: Prepared, lesson: Lesson, folders: list[Path], tmp_path: Path
+) -> None:
+    """At a rate near zero what is new is the first of them, but for its running statistics."""
+    shares = {"tiny": 0.25, "other": 0.5}
+    mean = replace(
+        RECIPE, name="mean", start="tiny", earlier_shares=shares, peak_rate=0.0, epochs=1
+    )
+    earlier = {"tiny": folders[0], "other": folders[1]}
+    study(prepared, [(replace(task_for(tmp_path / "mean", 0, mean), earlier=earlier), lesson)])
+    one, other = (weights_of(folder) for folder in folders)
+    found = weights_of(tmp_path / "mean")
+    kernels = [name for name, value in found.items() if value.ndim > 1]
+    assert kernels
+    for name in kernels:
+        expected = (one[name] + other[name]) / 2.0
+        torch.testing.assert_close(found[name], expected, atol=1e-4, rtol=1e-3)
+
+
+def test_a_mean_of_weights_counts_as_the_newest_does() -> None:
     new = {"kernel": torch.tensor([1.0, 3.0]), "count": torch.tensor(7)}
-    old = {"kernel": torch.tensor([3.0, -1.0], dtype=torch.float32), "count": torch.tensor(2)}
-    found = between(new, old, 0.25)
-    assert found["kernel"].tolist() == [1.5, 2.0]
+    old = {"kernel": torch.tensor([3.0, -1.0]), "count": torch.tensor(2)}
+    oldest = {"kernel": torch.tensor([5.0, 3.0]), "count": torch.tensor(1)}
+    found = mixed(new, {"old": old, "oldest": oldest}, {"old": 0.25, "oldest": 0.5})
+    assert found["kernel"].tolist() == [3.5, 2.0]
     assert found["count"] == 7
-    assert between(new, old, 0.0)["kernel"].tolist() == [1.0, 3.0]
+    assert mixed(new, {"old": old}, {})["kernel"].tolist() == [1.0, 3.0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
