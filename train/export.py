@@ -130,8 +130,8 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         shape=recipe.shape,
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
-    windows = _representative(prepared, seen, recipe)
-    model, content = unbiased(as_keras, np.array(told["offsets"]), columns, windows)
+    offsets = np.array(told["offsets"], np.float32)
+    model, content = unbiased(as_keras, offsets, columns, _representative(prepared, seen, recipe))
 
     def integers(inputs: F32) -> F32:
         return _spread(run_int8(content, inputs)[len(columns)], columns)

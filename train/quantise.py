@@ -10,12 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from rt_ser.interpreter import open_interpreter
 from rt_ser.types import F32
-
-F64 = NDArray[np.float64]
 
 
 def to_int8(model: keras.Model, representative: F32) -> bytes:
@@ -65,7 +62,7 @@ def run_int8(content: bytes, inputs: F32) -> dict[int, F32]:
 
 
 def unbiased(
-    as_keras: Callable[..., keras.Model], offsets: F64, columns: Sequence[int], windows: F32
+    as_keras: Callable[..., keras.Model], offsets: F32, columns: Sequence[int], windows: F32
 ) -> tuple[keras.Model, bytes]:
     """Return a float network, and an int8 file whose class logits equal its on average.
 
