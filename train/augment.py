@@ -15,6 +15,7 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import F32
 from train.examples import Examples
 from train.recipe import TrainRecipe
+from train.rooms import reverberate
 from train.windows import (
     I64,
     crop,
@@ -22,7 +23,6 @@ from train.windows import (
     gather,
     in_beats,
     levels,
-    reverberate,
     shift_mels,
 )
 

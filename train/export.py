@@ -130,7 +130,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         shape=recipe.shape,
         speech_offset=speech_offset(dev, features, lambda x: logits_of(network, x)["speech"]),
     )
-    offsets = np.array(told["offsets"], np.float32)
+    offsets = _offsets(told["offsets"], recipe)
     model, content = unbiased(as_keras, offsets, columns, _representative(prepared, seen, recipe))
 
     def integers(inputs: F32) -> F32:
@@ -158,6 +158,12 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
     save_bytes(folder / f"{name}.yaml", text.encode())
     return folder / f"{name}.tflite"
+
+
+def _offsets(taught: Sequence[float], recipe: TrainRecipe) -> F32:
+    """Return by how much classes' logits are lowered: what was taught, and what strangers add."""
+    added = [recipe.stranger_offsets.get(label, 0.0) for label in LABELS]
+    return np.array(taught, np.float32) + np.array(added, np.float32)
 
 
 def _beside(recipe: TrainRecipe) -> list[str]:

@@ -10,6 +10,7 @@ import yaml
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
+from train.corpora.clip import LABELS
 from train.plan import Shape
 
 FOLDER = Path(__file__).with_name("recipes")
@@ -70,14 +71,18 @@ class TrainRecipe:
     from; its own first weights if empty. In the end each weight is a mean, in which earlier
     recipes' networks have their ``earlier_shares`` and what is new has the rest (Wortsman et
     al. 2022): a little that is new, and little that is forgotten.
+    ``stranger_offsets`` are taken away from classes' logits at export, in nats: by so much
+    people of a corpus that was left out whole sound more like a class than they mean.
     ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
     ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
-    error in saying where it places the view.
+    error in saying where it places the view. ``peers`` are recipes whose networks, of the
+    same split and seed, are the teacher; a large encoder is if there are none.
     """
 
     name: str
     start: str = ""
     earlier_shares: dict[str, float] = field(default_factory=dict)
+    stranger_offsets: dict[str, float] = field(default_factory=dict)
     features: str = "logmel64-v1"
     width: float = 1.0
     middle: int = 64
@@ -103,6 +108,7 @@ class TrainRecipe:
     teacher_share: float = 0.0
     imitation: float = 0.0
     views: int = 0
+    peers: tuple[str, ...] = ()
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -133,7 +139,7 @@ class TrainRecipe:
     @property
     def earlier(self) -> frozenset[str]:
         """Recipes whose networks, of the same split and seed, must be there."""
-        return frozenset({self.start} - {""} | set(self.earlier_shares))
+        return frozenset({self.start} - {""} | set(self.earlier_shares) | set(self.peers))
 
     @property
     def courses(self) -> tuple[tuple[float, int], ...]:
@@ -171,15 +177,17 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
     ------
     ConfigError
         If it has a key that no recipe has, shares of earlier networks that leave nothing
-        to what is new, or earlier networks without a teacher: only ``python -m train
-        study`` goes on from another one.
+        to what is new, earlier networks without a teacher (only ``python -m train study``
+        goes on from another one), peers who should place views, or offsets of a class that
+        there is not.
     """
     bent = tree.get("augmentation", {})
     for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
         known = {spec.name for spec in fields(kind)}
         if unknown := set(part) - known:
             raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
-    recipe = TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
+    peers = tuple(tree.get("peers", ()))
+    recipe = TrainRecipe(**{**tree, "peers": peers, "augmentation": Augmentation(**bent)})
     shares = recipe.earlier_shares
     if not all(share > 0.0 for share in shares.values()) or sum(shares.values()) >= 1.0:
         raise ConfigError(
@@ -189,4 +197,10 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
         raise ConfigError(f"{source}: earlier_shares={shares} go with a start: say from which")
     if recipe.start and not recipe.has_teacher:
         raise ConfigError(f"{source}: start={recipe.start!r} goes with a teacher: give views too")
+    if peers and (recipe.imitation or not recipe.has_teacher):
+        raise ConfigError(f"{source}: peers={peers} place no view: give views, and imitation 0")
+    if not set(recipe.stranger_offsets) <= set(LABELS):
+        raise ConfigError(
+            f"{source}: stranger_offsets={recipe.stranger_offsets} must be of {', '.join(LABELS)}"
+        )
     return recipe

@@ -41,8 +41,8 @@ _LOOKS = 20
 class Task:
     """A network to train: by a recipe, without a split's test speakers, into a folder.
 
-    ``earlier`` are the folders of the runs that its recipe goes on from or takes a share of,
-    by their recipes' names.
+    ``earlier`` are the folders of the runs that its recipe goes on from, takes a share of or
+    learns from, by their recipes' names.
     """
 
     recipe: TrainRecipe
@@ -215,9 +215,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         type=Path,
-        required=True,
         metavar="FILE",
-        help="Whisper base as CTranslate2 keeps it (model.bin of Systran/faster-whisper-base)",
+        help="Whisper base as CTranslate2 keeps it (model.bin of Systran/faster-whisper-base), "
+        "unless the recipe has peers",
     )
     parser.add_argument(
         "--splits", nargs="+", required=True, help="a network for each; 'all' leaves nobody out"
@@ -228,7 +228,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("train/runs"),
         metavar="DIR",
-        help="runs that a recipe goes on from or takes a share of (default: %(default)s)",
+        help="earlier runs that a recipe builds on (default: %(default)s)",
     )
     parser.add_argument(
         "--together", type=int, help="networks side by side (default: 9 on a GPU, else 1)"
@@ -242,24 +242,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train the networks."""
     recipes = _recipes(arguments.recipe)
+    if not (arguments.weights or recipes[0].peers):
+        raise ConfigError(f"recipe={recipes[0].name!r} learns from an encoder: give --weights")
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
     for task in tasks:
         _earlier_weights(task)  # before anybody listens for half an hour
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
-    encoder = Encoder(read_weights(arguments.weights), device)
+    encoder = None if recipes[0].peers else Encoder(read_weights(arguments.weights), device)
     prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
     school = found_school(prepared, recipes[0], encoder, device, jobs=arguments.jobs)
-    lessons = {
-        (recipe.name, split): lesson_for(school, recipe, split)
-        for recipe in recipes
-        for split in {task.split for task in tasks}
-    }
-    asked = [(task, lessons[task.recipe.name, task.split]) for task in tasks]
+    lessons: dict[tuple[Any, ...], Lesson] = {}
+    for task in tasks:
+        if _taught(task) not in lessons:
+            peers = [load_run(task.earlier[one])[2].to(device) for one in task.recipe.peers]
+            lessons[_taught(task)] = lesson_for(school, task.recipe, task.split, peers)
+    asked = [(task, lessons[_taught(task)]) for task in tasks]
     together = arguments.together or (9 if device.type == "cuda" else 1)
     for first in range(0, len(asked), together):
         study(prepared, asked[first : first + together])
     print(f"saved weights.pt of {len(asked)} networks below {arguments.runs}")
+
+
+def _taught(task: Task) -> tuple[Any, ...]:
+    """Tell what a task's lesson depends on: peers are of its own seed."""
+    return task.recipe.name, task.split, task.seed if task.recipe.peers else None
 
 
 def _recipes(names: Sequence[str]) -> list[TrainRecipe]:

@@ -74,29 +74,6 @@ def equaliser(rng: np.random.Generator, n: int, mels: int, settings: Augmentatio
     return curve[:, None, :].astype(np.float32)
 
 
-def reverberate(
-    rng: np.random.Generator, windows: F32, recipe: Recipe, most_db: float = 0.0
-) -> F32:
-    """Add the decaying tail of a small room to the power of each band.
-
-    The tail of what was heard ``t`` seconds ago has fallen by 60 dB in a reverberation
-    time of 0.2 to 0.7 s (Sabine), and has from 12 dB less than the direct sound's power to
-    ``most_db`` more.
-    """
-    n = len(windows)
-    times = rng.uniform(0.2, 0.7, n)
-    keep = 10.0 ** (-6.0 * recipe.hop_samples / RATE_HZ / times)
-    ratio = 10.0 ** (rng.uniform(-1.2, most_db / 10.0, n))
-    power = np.exp(windows)
-    tail = np.zeros_like(power[:, 0])
-    share, keep = (ratio * (1.0 - keep) / keep)[:, None], keep[:, None]
-    for frame in range(power.shape[1]):
-        now = power[:, frame].copy()
-        power[:, frame] += tail
-        tail = ((tail + now * share) * keep).astype(np.float32)
-    return np.asarray(np.log(power), np.float32)
-
-
 def in_beats(rng: np.random.Generator, windows: F32) -> F32:
     """Let windows be heard in beats: each rises and dies away again and again, by up to 35 dB.
 

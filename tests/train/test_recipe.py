@@ -75,6 +75,21 @@ def test_a_start_without_a_teacher_is_refused(tmp_path: Path) -> None:
         load_recipe(str(path))
 
 
+def test_an_offset_of_a_class_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("stranger_offsets: {cross: 0.3}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: stranger_offsets=.* must be of neutral, "):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize("text", ["", "views: 4\nimitation: 1.0\n"])
+def test_peers_without_views_or_who_place_them_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"peers: [tenth]\n{text}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: peers=\('tenth',\) place no view"):
+        load_recipe(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -16,6 +16,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
 import torch
 
 from rt_ser.errors import ConfigError
+from rt_ser.features import scale_to_unit, speech_level
 from rt_ser.recipes import recipe_named
 from rt_ser.types import RATE_HZ
 from tests.train.made_up import EMOTIONS, small_corpus, voice
@@ -151,6 +152,55 @@ def test_targets_are_distributions_over_the_corpus_s_classes(lesson: Lesson) -> 
         assert (course.targets[course.masks == 0] == 0).all()
         assert course.steps > 0
     assert len(lesson.held) == 1
+
+
+# Peers ------------------------------------------------------------------------------------
+
+PEERED = replace(RECIPE, name="peered", peers=("tiny",), imitation=0.0, teacher_share=0.75)
+
+
+def test_peers_need_no_encoder_and_are_believed_as_far_as_the_recipe_says(
+    prepared: Prepared, folders: list[Path]
+) -> None:
+    """A target is a quarter the label and, of the rest, what both networks say of the view."""
+    peers = [load_run(folder)[2] for folder in folders]
+    school = found_school(prepared, PEERED, None, torch.device("cpu"), jobs=1)
+    taught = lesson_for(school, PEERED, None, peers)
+    plain = lesson_for(school, replace(PEERED, teacher_share=0.0), None, peers)
+    features = recipe_named(RECIPE.features)
+    for course, label in zip(taught.courses, plain.courses, strict=True):
+        seen = course.seen[course.rows[:5]].float().numpy()
+        inputs = np.stack([window - speech_level(window) for window in seen])
+        inputs = torch.from_numpy(scale_to_unit(inputs, features))[:, None]
+        with torch.no_grad():
+            logits = [peer(inputs)["emotion"] for peer in peers]
+        barred = (1.0 - course.masks[:5]) * -1e9
+        said = sum((one + barred).softmax(1) for one in logits) / 2.0
+        torch.testing.assert_close(
+            course.targets[:5], 0.25 * label.targets[:5] + 0.75 * said, atol=1e-4, rtol=1e-3
+        )
+
+
+def test_a_network_learns_from_its_peers(
+    prepared: Prepared, folders: list[Path], tmp_path: Path
+) -> None:
+    school = found_school(prepared, PEERED, None, torch.device("cpu"), jobs=1)
+    lesson = lesson_for(school, PEERED, None, [load_run(folders[0])[2]])
+    task = replace(task_for(tmp_path / "peered", 0, PEERED), earlier={"tiny": folders[0]})
+    study(prepared, [(task, lesson)])
+    losses = [float(row["loss"]) for row in log_of(tmp_path / "peered")]
+    assert losses[-1] < losses[0]
+    assert load_run(tmp_path / "peered")[1] == PEERED
+
+
+def test_who_learns_from_an_encoder_must_say_where_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from train.__main__ import main
+
+    options = ["--data", ".", "--recipe", "tenth", "--splits", "all"]
+    assert main(["study", *options]) == ConfigError.exit_code
+    assert "recipe='tenth' learns from an encoder: give --weights" in capsys.readouterr().err
 
 
 # Learning ---------------------------------------------------------------------------------

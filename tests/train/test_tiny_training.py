@@ -254,6 +254,24 @@ def test_int8_says_what_the_trained_network_says(
     assert np.abs(found - wanted).mean() < 0.05 * np.ptp(np.append(wanted, 0.0))
 
 
+def test_what_strangers_are_heard_as_too_often_is_taken_away(
+    prepared: Prepared, run: Path, exported: Path, tmp_path: Path
+) -> None:
+    """A class's logit falls by as much as the recipe says, and nothing else changes."""
+    told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
+    told["recipe"]["stranger_offsets"] = {"angry": 1.0}
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "run.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
+    lowered = export(prepared, tmp_path / "run", name="tiny", summary="", folder=tmp_path)
+    inputs = inputs_of(prepared)
+    before, after = (
+        run_int8(file.read_bytes(), inputs)[len(CREMAD)].mean(axis=0)
+        for file in (exported, lowered)
+    )
+    wanted = [float(label == "angry") for label in CREMAD]
+    np.testing.assert_allclose(before - after, wanted, atol=0.05)
+
+
 def test_the_trained_network_hears_the_demo(
     exported: Path, demo_samples: F32, demo_cues: list[dict[str, Any]]
 ) -> None:

@@ -281,7 +281,7 @@ def test_a_room_adds_what_was_said_before(windows: torch.Tensor) -> None:
     torch.testing.assert_close(wet[:, :40], plain[:, :40], atol=0.2, rtol=0.0)
     tail = (wet - plain)[:, 44:60].mean((0, 2))
     assert tail[0] > 0.1
-    assert (tail.diff() < 0.02).all()
+    assert (tail.diff() < 0.05).all(), "every band's tail wavers, their mean hardly does"
 
 
 def test_another_microphone_changes_the_tone_and_nothing_else(windows: torch.Tensor) -> None:

@@ -16,6 +16,7 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import RATE_HZ
 from train.examples import Examples
 from train.recipe import Augmentation
+from train.rooms import OVERLAP, cells
 from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
 
 
@@ -38,6 +39,12 @@ def without_steady(windows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return torch.maximum(quieter, steady - 3.0)
 
 
+def scaled(windows: torch.Tensor, features: Recipe) -> torch.Tensor:
+    """Return windows (n, frames, mels) as model inputs: at one level, from -1 to 1."""
+    values = (windows - levels(windows)[:, None, None]).clamp(features.low, features.high)
+    return (values - (features.high + features.low) / 2.0) / ((features.high - features.low) / 2.0)
+
+
 def how_many(share: float, windows: int) -> int:
     """Return how many of some windows a share is, rounded up so that it is never lost."""
     return math.ceil(round(share * windows, 6))
@@ -54,6 +61,7 @@ class Distortion:
         self._first = torch.from_numpy(noise.first).to(device)
         self._count = torch.from_numpy(noise.count).to(device)
         self._axis = torch.linspace(-0.5, 0.5, features.mels, device=device)
+        self._cells = torch.from_numpy(cells(features)).to(device)
         self._noise_heights = _heights(settings.tilt, settings.equaliser, device)
         tilt, waves = settings.microphone_tilt, settings.microphone_waves
         self._microphone_heights = _heights(tilt, waves, device)
@@ -69,7 +77,7 @@ class Distortion:
         self._bend(windows, settings.floor, self._above_a_floor, level)
         self._bend(windows, settings.band_limit, self._band_limited, level)
         self._bend(windows, settings.telephone, self._by_telephone, level)
-        return self._masked(self._scaled(windows))
+        return self._masked(scaled(windows, self._features))
 
     def _bend(
         self,
@@ -126,11 +134,6 @@ class Distortion:
         """Draw a number between two for each window, shape (n, 1, 1)."""
         return low + (high - low) * torch.rand(len(windows), 1, 1, device=self._device)
 
-    def _scaled(self, windows: torch.Tensor) -> torch.Tensor:
-        low, high = self._features.low, self._features.high
-        values = (windows - levels(windows)[:, None, None]).clamp(low, high)
-        return (values - (high + low) / 2.0) / ((high - low) / 2.0)
-
     def _reverberated(self, windows: torch.Tensor) -> torch.Tensor:
         """Add the decaying tail of a small room to the power of each band.
 
@@ -148,7 +151,25 @@ class Distortion:
         tail = (-age[None] * fall).exp() * (age > 0) * (ratio * (fall.exp() - 1.0))
         loudest = windows.amax((1, 2), keepdim=True)
         power = (windows - loudest).exp()
-        return (power + tail @ power).log() + loudest
+        return self._together(power, tail @ power).clamp(min=1e-12).log() + loudest
+
+    def _together(self, direct: torch.Tensor, tail: torch.Tensor) -> torch.Tensor:
+        """Return the power in each band of a direct sound and a tail, (n, frames, mels).
+
+        The tail is noise: in each of a band's :func:`train.rooms.cells` its amplitude is a
+        complex normal, which meets that of the direct sound.
+        """
+        real, imaginary = self._wavering(direct), self._wavering(direct)
+        share = 0.5 / self._cells
+        met = direct.sqrt() + (share * tail).sqrt() * real
+        return met.square() + tail * (1.0 - 2.0 * share + share * imaginary.square())
+
+    def _wavering(self, like: torch.Tensor) -> torch.Tensor:
+        """Draw standard normals that are alike in neighbouring frames, shape as given."""
+        n, frames, mels = like.shape
+        drawn = torch.randn(n, frames + 2, mels, device=self._device)
+        first, second, third = OVERLAP.tolist()
+        return first * drawn[:, :-2] + second * drawn[:, 1:-1] + third * drawn[:, 2:]
 
     def _noises(self, like: torch.Tensor) -> torch.Tensor:
         """Bend noises further than voices, and lay some over others: there are few of them."""

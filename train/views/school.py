@@ -30,7 +30,7 @@ class Heard:
     """Views of one length, on a device: which utterances they show, what is seen, and heard.
 
     ``seen`` (n, frames, mels) is natural log of power, repeated to fill, float16;
-    ``pooled`` (n, any) is what the encoder made of each.
+    ``pooled`` (n, any) is what the encoder made of each, nothing where there is none.
     """
 
     utterance: NDArray[np.int64]
@@ -53,9 +53,17 @@ class School:
 
 
 def found_school(
-    prepared: Prepared, recipe: TrainRecipe, encoder: Hears, device: torch.device, *, jobs: int
+    prepared: Prepared,
+    recipe: TrainRecipe,
+    encoder: Hears | None,
+    device: torch.device,
+    *,
+    jobs: int,
 ) -> School:
-    """Play, cut and bend every utterance that may ever be trained on, and let it be heard."""
+    """Play, cut and bend every utterance that may ever be trained on, and let it be heard.
+
+    Without an encoder it is only seen, which is enough for ``recipe.peers``.
+    """
     clips = [(clip, (clip.path, told.spans)) for clip, told in prepared.features()]
     readers: list[Item] = [
         (recording.path, told.spans) for recording, told in training_recordings(prepared, "speech")
@@ -64,8 +72,9 @@ def found_school(
     owner = np.where(played.owner < len(clips), played.owner, -1)
     rng = np.random.default_rng(0)
     scenery = Scenery(played, device)
+    hears = encoder or _unheard
     heard = [
-        _hear(scenery, _drawn(rng, played, owner, recipe, share, frames), frames, encoder)
+        _hear(scenery, _drawn(rng, played, owner, recipe, share, frames), frames, hears)
         for share, frames in recipe.courses
     ]
     return School(
@@ -89,6 +98,10 @@ def _drawn(
     utterances = np.repeat(np.arange(len(owner)), repeats)
     readers = np.flatnonzero(owner < 0)
     return draw_views(rng, played, utterances, frames, recipe.augmentation, readers)
+
+
+def _unheard(mels: torch.Tensor) -> torch.Tensor:
+    return mels.new_zeros(len(mels), 0)
 
 
 def _hear(scenery: Scenery, views: Views, frames: int, encoder: Hears) -> Heard:

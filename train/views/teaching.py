@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from rt_ser.errors import ConfigError
+from rt_ser.recipes import recipe_named
 from rt_ser.types import F32
 from train.calibrate import prior_offsets
 from train.examples import CLASSES, class_mask, read_target, soft_target, utterance_weights
+from train.net import Network
 from train.recipe import TrainRecipe
 from train.splits import dev_speakers, load_split, parts_of
 from train.views.course import Course
 from train.views.lessons import BY_NONE, PARTS, Pupils, lessons
+from train.views.peers import opinions_of
 from train.views.school import School
 
 I64 = NDArray[np.int64]
@@ -34,8 +38,12 @@ class Lesson:
     offsets: F32
 
 
-def lesson_for(school: School, recipe: TrainRecipe, split: str | None) -> Lesson:
+def lesson_for(
+    school: School, recipe: TrainRecipe, split: str | None, peers: Sequence[Network] = ()
+) -> Lesson:
     """Prepare what networks learn that leave a split's test speakers out.
+
+    Their teachers are ``peers``, who left them out too, or heads on what the school heard.
 
     Raises
     ------
@@ -57,7 +65,14 @@ def lesson_for(school: School, recipe: TrainRecipe, split: str | None) -> Lesson
         [heard.utterance[row] for heard, row in zip(school.heard, rows, strict=True)]
     )
     pupils = _pupils(school, rows, told, shown)
-    places, targets = _taught(pupils, told.soft[shown], recipe.teacher_share)
+    labels = torch.from_numpy(told.soft[shown]).to(pupils.masks.device)
+    if peers:
+        places, opinions = _seen_by(peers, school, rows, pupils, recipe)
+        is_judged = pupils.part != BY_NONE
+    else:
+        places, opinions = lessons(pupils)
+        is_judged = pupils.part >= 0
+    targets = labels + recipe.teacher_share * is_judged[:, None] * (opinions - labels)
     often = _often(told.drawn, shown) * (told.part[shown] != BY_NONE)
     return Lesson(
         courses=_courses(school, recipe, rows, told, (targets, pupils.masks, places)),
@@ -79,12 +94,17 @@ def _pupils(school: School, rows: list[I64], told: _Told, shown: I64) -> Pupils:
     return Pupils(pooled=torch.cat(pooled), **known)
 
 
-def _taught(pupils: Pupils, soft: F32, share: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return places, and targets of which ``share`` is the teacher's opinion if it has one."""
-    places, opinions = lessons(pupils)
-    labels = torch.from_numpy(soft).to(places.device)
-    is_judged = (pupils.part >= 0)[:, None]
-    return places, labels + share * is_judged * (opinions - labels)
+def _seen_by(
+    peers: Sequence[Network], school: School, rows: list[I64], pupils: Pupils, recipe: TrainRecipe
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return where peers place the views, which is nowhere, and their opinions of them."""
+    device, features = pupils.masks.device, recipe_named(recipe.features)
+    masks = pupils.masks.split([len(row) for row in rows])
+    opinions = [
+        opinions_of(peers, heard.seen[torch.from_numpy(row).to(device)], mask, features)
+        for heard, row, mask in zip(school.heard, rows, masks, strict=True)
+    ]
+    return torch.zeros(len(pupils.masks), 1, device=device), torch.cat(opinions)
 
 
 def _courses(
