@@ -218,6 +218,23 @@ def parted(state: Mapping[str, torch.Tensor], abreast: int) -> list[dict[str, to
     return [{name: values[place] for name, values in parts.items()} for place in range(abreast)]
 
 
+def mixed(
+    new: Mapping[str, torch.Tensor],
+    earlier: Mapping[str, Mapping[str, torch.Tensor]],
+    shares: Mapping[str, float],
+) -> dict[str, torch.Tensor]:
+    """Return a mean of states in which earlier ones have ``shares`` and the new one the rest.
+
+    Counts, which are whole, stay new.
+    """
+    weights = dict(new)
+    for name, value in new.items():
+        if value.is_floating_point():
+            moves = [share * (earlier[one][name] - value) for one, share in shares.items()]
+            weights[name] = sum(moves, start=value)
+    return weights
+
+
 def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     """Part the parameters into those that decay and those that do not (norms and biases)."""
     kernels = [p for p in network.parameters() if p.ndim > 1]

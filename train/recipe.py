@@ -68,9 +68,9 @@ class TrainRecipe:
     of ``short_frames`` only: they cost less, and the rest learns whole windows quickly.
     ``width`` to ``hidden`` are the network's :class:`train.plan.Shape`.
     ``start`` names the recipe whose network, of the same split and seed, this one goes on
-    from; its own first weights if empty. In the end each weight is a mean, in which earlier
-    recipes' networks have their ``earlier_shares`` and what is new has the rest (Wortsman et
-    al. 2022): a little that is new, and little that is forgotten.
+    from; its own first weights if empty. In the end each weight, and each class's offset, is a
+    mean, in which earlier recipes' networks have their ``earlier_shares`` and what is new has
+    the rest (Wortsman et al. 2022): a little that is new, and little that is forgotten.
     ``stranger_offsets`` are taken away from classes' logits at export, in nats: by so much
     people of a corpus that was left out whole sound more like a class than they mean.
     ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
+from rt_ser.types import F32
 from train.arguments import add_data_arguments
 from train.examples import Examples, labelled_examples, noise_examples
 from train.export import load_run
 from train.fit import CHECKPOINT, clip_uar, run_name, write_about
-from train.net import Network
+from train.net import Network, mixed
 from train.plots import save, training_plot
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
@@ -35,6 +37,7 @@ from train.views.school import found_school
 from train.views.teaching import Lesson, lesson_for
 
 _LOOKS = 20
+_OFFSETS = "offsets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class _Run:
     def __init__(self, task: Task, lesson: Lesson, prepared: Prepared) -> None:
         self.task, self.lesson = task, lesson
         self.recipe, self.folder = task.recipe, task.folder
-        self._earlier = _earlier_weights(task)
+        self._earlier = _earlier_states(task)
+        taught = mixed(_told(lesson.offsets), self._earlier, self.recipe.earlier_shares)
         self._dev = _dev_of(prepared, self.recipe, lesson)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kept: dict[str, Any] | None = None
@@ -71,7 +75,7 @@ class _Run:
         self.number = int(self.kept["number"]) if self.kept else 0
         write_about(
             self.folder, self.recipe, split=task.split, seed=task.seed, held=lesson.held,
-            offsets=lesson.offsets,
+            offsets=taught[_OFFSETS].numpy(),
         )  # fmt: skip
         total = sum(course.steps for course in lesson.courses)
         self._log = RunLog(self.folder, self.number // every(total))
@@ -79,7 +83,8 @@ class _Run:
     @property
     def start(self) -> State | None:
         """The weights that it goes on from; its own first ones if None."""
-        return self._earlier.get(self.recipe.start)
+        state = self._earlier.get(self.recipe.start, {})
+        return {name: value for name, value in state.items() if name != _OFFSETS} or None
 
     def look(self, state: dict[str, Any], loss: float, network: Network, seconds: float) -> str:
         """Log how it is doing, keep what going on needs, and tell in a few characters."""
@@ -99,23 +104,14 @@ class _Run:
         save(training_plot(self._log.rows()), self.folder / "log.png")
 
 
-def mixed(
-    new: State, earlier: Mapping[str, State], shares: Mapping[str, float]
-) -> dict[str, torch.Tensor]:
-    """Return a mean of weights in which earlier ones have ``shares`` and new ones the rest.
-
-    Counts, which are whole, stay new.
-    """
-    weights = dict(new)
-    for name, value in new.items():
-        if value.is_floating_point():
-            moves = [share * (earlier[one][name] - value) for one, share in shares.items()]
-            weights[name] = sum(moves, start=value)
-    return weights
+def _told(offsets: Sequence[float] | F32) -> dict[str, torch.Tensor]:
+    return {_OFFSETS: torch.tensor(np.asarray(offsets, np.float32))}
 
 
-def _earlier_weights(task: Task) -> dict[str, State]:
+def _earlier_states(task: Task) -> dict[str, State]:
     """Return the weights of the earlier runs that a task needs, by their recipes' names.
+
+    Beside them, as one more, lie the offsets that each was taught.
 
     Raises
     ------
@@ -133,7 +129,7 @@ def _earlier_weights(task: Task) -> dict[str, State]:
             )
         if recipe.shape != task.recipe.shape:
             raise ConfigError(f"{folder}: has another shape than recipe={task.recipe.name!r}")
-        found[name] = network.state_dict()
+        found[name] = {**network.state_dict(), **_told(told["offsets"])}
     return found
 
 
@@ -246,7 +242,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"recipe={recipes[0].name!r} learns from an encoder: give --weights")
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
     for task in tasks:
-        _earlier_weights(task)  # before anybody listens for half an hour
+        _earlier_states(task)  # before anybody listens for half an hour
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     encoder = None if recipes[0].peers else Encoder(read_weights(arguments.weights), device)

@@ -23,9 +23,10 @@ from tests.train.made_up import EMOTIONS, small_corpus, voice
 from train.examples import noise_examples
 from train.export import load_run
 from train.fit import CHECKPOINT
+from train.net import mixed
 from train.prepare import Prepared
 from train.recipe import Augmentation, TrainRecipe
-from train.study import Task, every, mixed, study
+from train.study import Task, every, study
 from train.trainer import write_checkpoint
 from train.views.cohort import Cohort
 from train.views.distort import Distortion
@@ -364,6 +365,19 @@ def test_earlier_networks_have_their_shares_in_what_is_written(
     for name in kernels:
         expected = (one[name] + other[name]) / 2.0
         torch.testing.assert_close(found[name], expected, atol=1e-4, rtol=1e-3)
+
+
+def test_offsets_are_a_mean_as_weights_are(
+    prepared: Prepared, lesson: Lesson, folders: list[Path], tmp_path: Path
+) -> None:
+    mean = replace(RECIPE, name="mean", start="tiny", earlier_shares={"tiny": 0.5}, epochs=1)
+    lower = replace(lesson, offsets=lesson.offsets - 1.0)
+    task = replace(task_for(tmp_path / "mean", 0, mean), earlier={"tiny": folders[0]})
+    study(prepared, [(task, lower)])
+    before, after = (
+        np.array(load_run(folder)[0]["offsets"]) for folder in (folders[0], task.folder)
+    )
+    np.testing.assert_allclose(before - after, 0.5, atol=2e-4)
 
 
 def test_a_mean_of_weights_counts_as_the_newest_does() -> None:
