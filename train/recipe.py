@@ -108,7 +108,7 @@ class TrainRecipe:
     teacher_share: float = 0.0
     imitation: float = 0.0
     views: int = 0
-    peers: tuple[str, ...] = ()
+    peers: list[str] = field(default_factory=list)
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
         default_factory=lambda: {"ravdess": 1.6, "cremad": 1.0, "savee": 1.5, "tess": 0.35}
@@ -186,8 +186,7 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
         known = {spec.name for spec in fields(kind)}
         if unknown := set(part) - known:
             raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
-    peers = tuple(tree.get("peers", ()))
-    recipe = TrainRecipe(**{**tree, "peers": peers, "augmentation": Augmentation(**bent)})
+    recipe = TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
     shares = recipe.earlier_shares
     if not all(share > 0.0 for share in shares.values()) or sum(shares.values()) >= 1.0:
         raise ConfigError(
@@ -197,8 +196,10 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
         raise ConfigError(f"{source}: earlier_shares={shares} go with a start: say from which")
     if recipe.start and not recipe.has_teacher:
         raise ConfigError(f"{source}: start={recipe.start!r} goes with a teacher: give views too")
-    if peers and (recipe.imitation or not recipe.has_teacher):
-        raise ConfigError(f"{source}: peers={peers} place no view: give views, and imitation 0")
+    if recipe.peers and (recipe.imitation or not recipe.has_teacher):
+        raise ConfigError(
+            f"{source}: peers={recipe.peers} place no view: give views, and imitation 0"
+        )
     if not set(recipe.stranger_offsets) <= set(LABELS):
         raise ConfigError(
             f"{source}: stranger_offsets={recipe.stranger_offsets} must be of {', '.join(LABELS)}"

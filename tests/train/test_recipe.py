@@ -86,7 +86,7 @@ def test_an_offset_of_a_class_that_there_is_not_is_refused(tmp_path: Path) -> No
 def test_peers_without_views_or_who_place_them_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"peers: [tenth]\n{text}", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: peers=\('tenth',\) place no view"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml: peers=\['tenth'\] place no view"):
         load_recipe(str(path))
 
 

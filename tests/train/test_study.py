@@ -157,7 +157,7 @@ def test_targets_are_distributions_over_the_corpus_s_classes(lesson: Lesson) -> 
 
 # Peers ------------------------------------------------------------------------------------
 
-PEERED = replace(RECIPE, name="peered", peers=("tiny",), imitation=0.0, teacher_share=0.75)
+PEERED = replace(RECIPE, name="peered", peers=["tiny"], imitation=0.0, teacher_share=0.75)
 
 
 def test_peers_need_no_encoder_and_are_believed_as_far_as_the_recipe_says(
