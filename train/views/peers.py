@@ -1,7 +1,8 @@
 """Networks as teachers: what earlier ones say of a view, where no large encoder is asked.
 
-Two that began from other weights are together better than either, and a window says more to
-both than one speaker's label does (Furlanello et al. 2018, "Born-again neural networks").
+Networks that began from other weights err differently, so that together they are right more
+often than either; and what they say of a view tells more than its label, as others' pupils
+have found (Furlanello et al. 2018, "Born again neural networks").
 """
 
 from __future__ import annotations
