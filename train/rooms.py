@@ -8,6 +8,8 @@ network that a room confuses (``train/experiments.md``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rt_ser.features import mel_filterbank
@@ -17,6 +19,9 @@ from rt_ser.types import F32, RATE_HZ
 OVERLAP = np.array([1.0, 2.0, 1.0], np.float32) / np.float32(6.0**0.5)
 """What makes white noise as alike in neighbouring frames as their overlap does: two thirds, and
 a sixth in those after next, as of a Hann window of 32 ms every 10 ms."""
+
+MORE = len(OVERLAP) - 1
+"""Frames that are lost when others are made alike."""
 
 _LIKENESS = (1.0, 4.0 / 9.0, 1.0 / 36.0)
 """Correlation of a noise's power in bins of a spectrum that are 0, 1 and 2 apart: the squares of
@@ -67,20 +72,25 @@ def reverberate(
     share, keep = (ratio * (1.0 - keep) / keep)[:, None], keep[:, None]
     for frame in range(1, direct.shape[1]):
         tails[:, frame] = (tails[:, frame - 1] + direct[:, frame - 1] * share) * keep
-    met = _met(direct, tails, _wavering(rng, direct), _wavering(rng, direct), cells(recipe))
-    return np.asarray(np.log(np.maximum(met, np.finfo(np.float32).tiny)), np.float32)
+    shape = (n, direct.shape[1] + MORE, direct.shape[2])
+    real, imaginary = (wavering(rng.standard_normal(shape, np.float32)) for _ in range(2))
+    power = met(direct, tails, real, imaginary, cells(recipe))
+    return np.asarray(np.log(np.maximum(power, np.finfo(np.float32).tiny)), np.float32)
 
 
-def _met(direct: F32, tail: F32, real: F32, imaginary: F32, cells: F32) -> F32:
-    """Return the power of a direct sound and a tail, each band's amplitudes drawn."""
-    share = np.float32(0.5) / cells
-    power = np.square(np.sqrt(direct) + np.sqrt(share * tail) * real)
-    return np.asarray(power + tail * (1.0 - 2.0 * share + share * np.square(imaginary)), np.float32)
+def met(direct: Any, tail: Any, real: Any, imaginary: Any, cells: Any) -> Any:
+    """Return the power in each band of a direct sound and a tail, arrays or tensors alike.
+
+    The tail is noise: in each of a band's :func:`cells` its amplitude is a complex normal,
+    which meets that of the direct sound. All but ``cells`` have shape (n, frames, mels);
+    ``real`` and ``imaginary`` are what :func:`wavering` returns.
+    """
+    share = 0.5 / cells
+    both = direct**0.5 + (share * tail) ** 0.5 * real
+    return both**2 + tail * (1.0 - 2.0 * share + share * imaginary**2)
 
 
-def _wavering(rng: np.random.Generator, like: F32) -> F32:
-    """Draw standard normals that are alike in neighbouring frames, shape as given."""
-    n, frames, mels = like.shape
-    drawn = rng.standard_normal((n, frames + 2, mels), np.float32)
-    parts = (weight * drawn[:, at : at + frames] for at, weight in enumerate(OVERLAP))
-    return np.asarray(sum(parts), np.float32)
+def wavering(drawn: Any) -> Any:
+    """Make standard normals, ``MORE`` frames of them than are wanted, alike from frame to frame."""
+    frames = drawn.shape[1] - MORE
+    return sum(drawn[:, at : at + frames] * weight for at, weight in enumerate(OVERLAP.tolist()))

@@ -16,7 +16,7 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import RATE_HZ
 from train.examples import Examples
 from train.recipe import Augmentation
-from train.rooms import OVERLAP, cells
+from train.rooms import MORE, cells, met, wavering
 from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
 
 
@@ -151,25 +151,14 @@ class Distortion:
         tail = (-age[None] * fall).exp() * (age > 0) * (ratio * (fall.exp() - 1.0))
         loudest = windows.amax((1, 2), keepdim=True)
         power = (windows - loudest).exp()
-        return self._together(power, tail @ power).clamp(min=1e-12).log() + loudest
-
-    def _together(self, direct: torch.Tensor, tail: torch.Tensor) -> torch.Tensor:
-        """Return the power in each band of a direct sound and a tail, (n, frames, mels).
-
-        The tail is noise: in each of a band's :func:`train.rooms.cells` its amplitude is a
-        complex normal, which meets that of the direct sound.
-        """
-        real, imaginary = self._wavering(direct), self._wavering(direct)
-        share = 0.5 / self._cells
-        met = direct.sqrt() + (share * tail).sqrt() * real
-        return met.square() + tail * (1.0 - 2.0 * share + share * imaginary.square())
+        real, imaginary = self._wavering(power), self._wavering(power)
+        heard: torch.Tensor = met(power, tail @ power, real, imaginary, self._cells)
+        return heard.clamp(min=1e-12).log() + loudest
 
     def _wavering(self, like: torch.Tensor) -> torch.Tensor:
-        """Draw standard normals that are alike in neighbouring frames, shape as given."""
         n, frames, mels = like.shape
-        drawn = torch.randn(n, frames + 2, mels, device=self._device)
-        first, second, third = OVERLAP.tolist()
-        return first * drawn[:, :-2] + second * drawn[:, 1:-1] + third * drawn[:, 2:]
+        drawn: torch.Tensor = wavering(torch.randn(n, frames + MORE, mels, device=self._device))
+        return drawn
 
     def _noises(self, like: torch.Tensor) -> torch.Tensor:
         """Bend noises further than voices, and lay some over others: there are few of them."""
