@@ -15,8 +15,7 @@ from rt_ser.errors import ConfigError, RtSerError
 
 COMMANDS = {
     "prepare": "find the corpora, compute and cache their features, report what is odd",
-    "fit": "train a network by a recipe, leaving a split's test speakers out",
-    "study": "train networks on views that a large encoder hears too, many side by side",
+    "fit": "train networks by recipes, each without a split's test speakers",
     "export": "make the int8 TFLite file and its manifest from a trained network",
     "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
     "robustness": "measure noise, level, telephone and room, and emotions where nobody speaks",

@@ -7,29 +7,24 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
 
-from rt_ser.errors import ConfigError
 from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import F32, RATE_HZ
 from train.arguments import add_data_arguments
+from train.calibrate import recalls_mean, speech_offset, temperature_of
 from train.corpora.clip import LABELS, Clip
-from train.examples import (
-    CLASSES,
-    labelled_examples,
-    read_examples,
-    together,
-    trained_labels,
-)
+from train.examples import labelled_examples, read_examples, together, trained_labels
+from train.net import logits_of
 from train.prepare import Prepared, prepare
-from train.recipe import TrainRecipe, recipe_from
+from train.recipe import TrainRecipe
+from train.run_folder import load_run
+from train.speech_head import fit_speech_head
 from train.splits import load_split
-
-if TYPE_CHECKING:
-    from train.net import Network
+from train.windows import plain_windows
 
 REPRESENTATIVE = 256
 READ_SHARE = 0.05
@@ -106,10 +101,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     speakers, whom training never saw; they are 1 and 0 where the run kept none. Only the
     classes that the run's corpora have are kept.
     """
-    from train.calibrate import recalls_mean, speech_offset, temperature_of
     from train.quantise import run_int8, save_bytes, unbiased
-    from train.speech_head import fit_speech_head
-    from train.trainer import logits_of
     from train.twin import twin
 
     told, recipe, network = load_run(run)
@@ -180,27 +172,6 @@ def _spread(logits: F32, columns: Sequence[int]) -> F32:
     return wide
 
 
-def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
-    """Read what ``fit`` left: what it was told, its recipe and the averaged network.
-
-    Raises
-    ------
-    ConfigError
-        If the run is not finished.
-    """
-    import torch
-
-    from train.net import Network
-
-    if not (run / "weights.pt").exists():
-        raise ConfigError(f"{run}: no weights.pt there: finish it with fit or study first")
-    told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
-    recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
-    network = Network(recipe_named(recipe.features), classes=CLASSES, shape=recipe.shape)
-    network.load_state_dict(torch.load(run / "weights.pt", map_location="cpu", weights_only=True))
-    return told, recipe, network.eval()
-
-
 def parted(
     clips: Sequence[Clip], told: dict[str, Any], recipe: TrainRecipe
 ) -> tuple[list[Clip], list[Clip], list[Clip]]:
@@ -218,8 +189,6 @@ def parted(
 
 
 def _representative(prepared: Prepared, clips: Sequence[Clip], recipe: TrainRecipe) -> F32:
-    from train.windows import plain_windows
-
     chosen = np.random.default_rng(0).permutation(len(clips))[:REPRESENTATIVE]
     examples = labelled_examples(prepared, [clips[i] for i in chosen], recipe)
     return plain_windows(examples, recipe_named(recipe.features))
@@ -228,7 +197,7 @@ def _representative(prepared: Prepared, clips: Sequence[Clip], recipe: TrainReci
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``python -m train export``."""
     add_data_arguments(parser)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that fit left")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--name", required=True, help="what the model will be called")
     parser.add_argument("--summary", default="", help="one line about it")
     parser.add_argument(

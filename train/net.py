@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from rt_ser.recipes import Recipe
+from rt_ser.types import F32
 from train.plan import EPSILON, HEADS, Kind, Layer, Shape, plan
 
 _MOMENTUM = 0.02
@@ -243,3 +244,15 @@ def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
         {"params": kernels, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def logits_of(network: Network, inputs: F32, size: int = 64) -> dict[str, F32]:
+    """Return both heads' logits for windows of shape (n, frames, mels, 1), without training."""
+    network.eval()
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        parts = [
+            network(torch.from_numpy(inputs[first : first + size]).to(device).movedim(3, 1))
+            for first in range(0, len(inputs), size)
+        ]
+    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}

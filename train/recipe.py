@@ -24,8 +24,7 @@ class Augmentation:
     the bands, normally distributed with ``microphone_tilt`` and ``microphone_waves``.
     ``denoise`` is the share whose own steady noise is taken out, ``telephone`` the share
     heard through one. ``contrast`` is by how much, in natural log, what lies above and below
-    the speech level is spread further or less, as automatic gains do. ``noise_beats`` is
-    the share of noises that are heard in beats.
+    the speech level is spread further or less, as automatic gains do.
     """
 
     partial: float = 0.5
@@ -48,7 +47,6 @@ class Augmentation:
     reverb_most_db: float = 0.0
     noise_stretch: float = 0.5
     noise_mel_shift: float = 6.0
-    noise_beats: float = 0.0
     time_masks: int = 2
     time_mask_rows: int = 24
     mel_masks: int = 2
@@ -73,10 +71,11 @@ class TrainRecipe:
     the rest (Wortsman et al. 2022): a little that is new, and little that is forgotten.
     ``stranger_offsets`` are taken away from classes' logits at export, in nats: by so much
     people of a corpus that was left out whole sound more like a class than they mean.
-    ``views`` of each utterance are shown to a teacher too, see :mod:`train.views`:
-    ``teacher_share`` of each target is then its opinion, and ``imitation`` weighs the
-    error in saying where it places the view. ``peers`` are recipes whose networks, of the
-    same split and seed, are the teacher; a large encoder is if there are none.
+    So many ``views`` of each utterance are shown, to a teacher too if there is one, see
+    :mod:`train.views`: ``teacher_share`` of each target is its opinion, and ``imitation``
+    weighs the error in saying where it places the view. ``peers`` are recipes whose
+    networks, of the same split and seed, are the teacher; a large encoder is if there are
+    none.
     """
 
     name: str
@@ -107,7 +106,7 @@ class TrainRecipe:
     speech_loss: float = 0.2
     teacher_share: float = 0.0
     imitation: float = 0.0
-    views: int = 0
+    views: int = 12
     peers: list[str] = field(default_factory=list)
     dev_speakers: int = 0
     corpus_weight: dict[str, float] = field(
@@ -129,7 +128,12 @@ class TrainRecipe:
     @property
     def has_teacher(self) -> bool:
         """Whether anything is learnt from a teacher."""
-        return self.views > 0
+        return self.teacher_share > 0 or self.imitation > 0
+
+    @property
+    def asks_encoder(self) -> bool:
+        """Whether that teacher is a large encoder."""
+        return self.has_teacher and not self.peers
 
     @property
     def corpora(self) -> frozenset[str]:
@@ -147,11 +151,6 @@ class TrainRecipe:
         full = recipe_named(self.features).window_frames
         parts = ((self.short_share, min(self.short_frames, full)), (1.0 - self.short_share, full))
         return tuple((share, frames) for share, frames in parts if share > 0)
-
-    def frames_at(self, step: int) -> int:
-        """Return the frames of the windows that a step sees."""
-        early = step < self.short_share * self.epochs * self.steps_per_epoch
-        return self.courses[0 if early else -1][1]
 
 
 def load_recipe(name: str) -> TrainRecipe:
@@ -177,9 +176,8 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
     ------
     ConfigError
         If it has a key that no recipe has, shares of earlier networks that leave nothing
-        to what is new, earlier networks without a teacher (only ``python -m train study``
-        goes on from another one), peers who should place views, or offsets of a class that
-        there is not.
+        to what is new, peers who teach nothing or should place views, too few views, or
+        offsets of a class that there is not.
     """
     bent = tree.get("augmentation", {})
     for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
@@ -194,11 +192,15 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
         )
     if shares and not recipe.start:
         raise ConfigError(f"{source}: earlier_shares={shares} go with a start: say from which")
-    if recipe.start and not recipe.has_teacher:
-        raise ConfigError(f"{source}: start={recipe.start!r} goes with a teacher: give views too")
-    if recipe.peers and (recipe.imitation or not recipe.has_teacher):
+    if recipe.peers and (recipe.imitation or not recipe.teacher_share):
         raise ConfigError(
-            f"{source}: peers={recipe.peers} place no view: give views, and imitation 0"
+            f"{source}: peers={recipe.peers} have opinions and place no view: "
+            "give a teacher_share, and imitation 0"
+        )
+    if not all(round(share * recipe.views) for share, _ in recipe.courses):
+        raise ConfigError(
+            f"{source}: views={recipe.views} are too few for short_share={recipe.short_share}: "
+            "give more"
         )
     if not set(recipe.stranger_offsets) <= set(LABELS):
         raise ConfigError(

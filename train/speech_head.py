@@ -16,12 +16,14 @@ import torch
 from torch.nn import functional
 
 from rt_ser.recipes import recipe_named
-from train.augment import Augmenter
 from train.examples import Examples, heard_noise_examples, noise_examples, together
 from train.net import Network
 from train.prepare import Prepared
-from train.progress import work_through
+from train.progress import tracked
 from train.recipe import Augmentation, TrainRecipe
+from train.views.distort import Distortion, curves, heights
+from train.views.draw import shifted
+from train.windows import crop, gather, in_beats
 
 HEARD_SHARE = 0.6
 """Share of noises that are what the voice-activity gate lets through."""
@@ -30,8 +32,12 @@ _BATCH = 48
 _ROUND = 4
 """Batches in a round; the last holds only bent noises."""
 
+_BACKWARDS, _IN_BEATS = 0.3, 0.5
+"""Shares of noises that are played backwards, and of bent ones that are heard in beats."""
+
 _DECAY = 3e-3
-"""Chosen, as was that share, by noises left out of the fit: see ``train/experiments.md``."""
+"""Chosen, as was the share of heard noises, by noises left out of the fit: see
+``train/experiments.md``."""
 
 
 def fit_speech_head(
@@ -48,43 +54,72 @@ def fit_speech_head(
     ``labelled`` are the utterances that the network was trained on.
     """
     noise = together(noise_examples(prepared), heard_noise_examples(prepared), HEARD_SHARE)
-    rounds = augmenters(labelled, noise, recipe)
-    pooled, speech = _draw(network, rounds, batches, seed)
+    questions = Questions(labelled, noise, recipe, seed)
+    network.eval()
+    seen = []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for number in tracked("speech head", range(batches), batches):
+            inputs, speech = questions.draw(is_bent=(number + 1) % _ROUND == 0)
+            seen.append((network.pooled(inputs[:, None]), speech))
+    pooled, speech = (torch.cat(parts) for parts in zip(*seen, strict=True))
     weight, bias = logistic(pooled, speech, network.heads["speech"])
     with torch.no_grad():
         network.heads["speech"].weight.copy_(weight)
         network.heads["speech"].bias.copy_(bias)
 
 
-def augmenters(labelled: Examples, noise: Examples, recipe: TrainRecipe) -> list[Augmenter]:
-    """Return what draws each batch of a round: half of all windows are noise, half of it bent."""
-    usual = replace(recipe.augmentation, partial=0.8, mixup=0.0, time_masks=0, mel_masks=0)
-    bent = replace(
-        usual, noise_stretch=1.0, noise_mel_shift=10.0, noise_beats=0.5, tilt=1.5, equaliser=1.0
-    )
-    features, mixed = recipe_named(recipe.features), _ROUND - 1
+class Questions:
+    """Draws windows of voices and of noise, as the head is asked about them; PyTorch's chance.
 
-    def drawing(noise_share: float, augmentation: Augmentation) -> Augmenter:
-        asked = replace(recipe, noise_share=noise_share, augmentation=augmentation)
-        return Augmenter(labelled, noise, features, asked)
+    ``seed`` alone decides which stretches they are.
+    """
 
-    return [drawing((0.5 * _ROUND - 1.0) / mixed, usual)] * mixed + [drawing(1.0, bent)]
+    def __init__(self, labelled: Examples, noise: Examples, recipe: TrainRecipe, seed: int) -> None:
+        self._labelled, self._noise = labelled, noise
+        self._features = recipe_named(recipe.features)
+        self._rng = np.random.default_rng(seed)
+        self._usual = replace(recipe.augmentation, partial=0.8, time_masks=0, mel_masks=0)
+        self._bent = replace(
+            self._usual, noise_stretch=1.0, noise_mel_shift=10.0, tilt=1.5, equaliser=1.0
+        )
+        self._distort = Distortion(noise, self._features, self._usual, torch.device("cpu"))
 
+    def draw(self, *, is_bent: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs (n, frames, mels) and speech (n,), 1 where somebody speaks.
 
-def _draw(
-    network: Network, rounds: list[Augmenter], batches: int, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    network.eval()
+        Over a round half of the windows are noise: all of the batch that ``is_bent``, and a
+        third of the others.
+        """
+        voices = 0 if is_bent else round(_BATCH * 0.5 * _ROUND / (_ROUND - 1))
+        settings = self._bent if is_bent else self._usual
+        noises = self._stretches(
+            self._noise, _BATCH - voices, settings, settings.noise_stretch, settings.noise_mel_shift
+        )
+        turned = self._rng.random(len(noises)) < _BACKWARDS
+        noises[turned] = noises[turned].flip(1)
+        if is_bent:
+            beaten = self._rng.random(len(noises)) < _IN_BEATS
+            noises[beaten] = torch.from_numpy(in_beats(self._rng, noises[beaten].numpy()))
+        spoken = self._stretches(
+            self._labelled, voices, settings, settings.stretch, settings.mel_shift
+        )
+        speech = (torch.arange(_BATCH) < voices).float()
+        return self._distort(torch.cat([spoken, noises]), 0), speech
 
-    def see(number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rng = np.random.default_rng((seed, 1, number))
-        batch = rounds[number % len(rounds)].draw(rng, _BATCH)
-        with torch.no_grad():
-            pooled = network.pooled(torch.from_numpy(batch.inputs).movedim(3, 1))
-        return pooled, torch.from_numpy(batch.speech)
-
-    seen = work_through("speech head", see, range(batches))
-    return torch.cat([pooled for pooled, _ in seen]), torch.cat([speech for _, speech in seen])
+    def _stretches(
+        self, examples: Examples, n: int, settings: Augmentation, stretch: float, mel_shift: float
+    ) -> torch.Tensor:
+        """Cut ``n`` windows that begin and grow as in use, at other speeds, pitches and tones."""
+        frames = self._features.window_frames
+        chosen = self._rng.choice(len(examples), n, p=examples.weights)
+        start, length = crop(self._rng, examples.count[chosen], self._features, settings, frames)
+        spread = np.log1p(stretch)
+        rate = np.exp(self._rng.uniform(-spread, spread, n)).astype(np.float32)
+        windows = torch.from_numpy(gather(examples, chosen, start, length, rate, frames))
+        shift = torch.from_numpy(self._rng.uniform(-mel_shift, mel_shift, n).astype(np.float32))
+        tones = heights(settings.tilt, settings.equaliser, windows.device)
+        return shifted(windows, shift) + curves(n, tones, self._features.mels)
 
 
 def logistic(

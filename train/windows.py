@@ -1,6 +1,6 @@
-"""Windows of examples: which stretch is seen, and how log-mel rows are bent.
+"""Windows of examples: which stretch is seen, and what the network is asked about it.
 
-In natural log of power, before level normalisation, where an equaliser is an addition.
+Until they are model inputs, windows are natural log of power.
 """
 
 from __future__ import annotations
@@ -46,32 +46,6 @@ def crop(
     anywhere = rng.integers(0, spare + 1)
     start = np.where(kind < 0.5, 0, np.where(kind < 0.75, spare, anywhere))
     return start, length
-
-
-def shift_mels(windows: F32, shift: F32) -> F32:
-    """Slide each window along the mel axis by ``shift`` bands, edges repeated."""
-    n, _, mels = windows.shape
-    at = np.clip(np.arange(mels)[None, :] + shift[:, None], 0, mels - 1)
-    low = np.minimum(at.astype(np.int64), mels - 2)
-    share = (at - low).astype(np.float32)
-    # a product with a nearly empty matrix: several times faster than gathering
-    weights = np.zeros((n, mels, mels), np.float32)
-    rows, columns = np.arange(n)[:, None], np.arange(mels)[None, :]
-    weights[rows, low, columns] = 1.0 - share
-    weights[rows, low + 1, columns] = share
-    return np.asarray(windows @ weights, np.float32)
-
-
-def equaliser(rng: np.random.Generator, n: int, mels: int, settings: Augmentation) -> F32:
-    """Draw smooth gain curves over the mel axis, shape (n, 1, mels): a tilt and three waves."""
-    axis = np.linspace(-0.5, 0.5, mels)
-    curve = rng.normal(0.0, settings.tilt, (n, 1)) * 2.0 * axis
-    for order in (1, 2, 3):
-        phase = rng.uniform(0.0, 2.0 * np.pi, (n, 1))
-        curve += rng.normal(0.0, settings.equaliser / order, (n, 1)) * np.cos(
-            2.0 * np.pi * order * axis + phase
-        )
-    return curve[:, None, :].astype(np.float32)
 
 
 def in_beats(rng: np.random.Generator, windows: F32) -> F32:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from rt_ser.config import Settings
-from rt_ser.types import F32, FRAME_SAMPLES
+from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
 from tests import signals
 from train.cache import FeatureStore, Measured
 from train.clips import clip_features
@@ -51,9 +53,7 @@ def ravdess_clip(speaker: int, emotion: str) -> Clip:
 def noise_recording(source: str, take: int = 0) -> Recording:
     """One take of a noise."""
     key = f"noise/{source}-{take}"
-    return Recording(
-        key=key, path=Path(f"{key}.wav"), kind="noise", category="rain", source=source
-    )
+    return Recording(key=key, path=Path(f"{key}.wav"), kind="noise", category="rain", source=source)
 
 
 def made_up(clips: list[Clip], noises: list[Recording]) -> Prepared:
@@ -85,3 +85,14 @@ def small_corpus(speakers: int = 6) -> Prepared:
         cremad_clip(1001 + speaker, emotion) for speaker in range(speakers) for emotion in EMOTIONS
     ]
     return made_up(clips, [noise_recording(f"1-{number}") for number in range(6)])
+
+
+def recorded(prepared: Prepared, folder: Path) -> Prepared:
+    """Write the voices of made-up clips into a folder, so that they can be played."""
+    clips = []
+    for number, clip in enumerate(prepared.clips):
+        path = folder / f"{number}.wav"
+        samples = voice(EMOTIONS.index(clip.emotion), number)
+        soundfile.write(path, samples, RATE_HZ, subtype="FLOAT")
+        clips.append(replace(clip, path=path))
+    return replace(prepared, clips=tuple(clips))

@@ -44,7 +44,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
 
 
 def test_what_a_run_writes_down_is_the_recipe_again() -> None:
-    recipe = load_recipe("first")
+    recipe = load_recipe("plain")
     again = yaml.safe_load(yaml.safe_dump(asdict(recipe)))
     assert recipe_from(again, source="run.yaml") == recipe
 
@@ -68,10 +68,10 @@ def test_a_misspelt_key_is_refused(tmp_path: Path, text: str, wrong: str) -> Non
         load_recipe(str(path))
 
 
-def test_a_start_without_a_teacher_is_refused(tmp_path: Path) -> None:
+def test_too_few_views_for_two_lengths_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text("start: tenth\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: start='tenth' goes with a teacher"):
+    path.write_text("views: 2\nshort_share: 0.8\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: views=2 are too few for short_share=0.8"):
         load_recipe(str(path))
 
 
@@ -82,11 +82,11 @@ def test_an_offset_of_a_class_that_there_is_not_is_refused(tmp_path: Path) -> No
         load_recipe(str(path))
 
 
-@pytest.mark.parametrize("text", ["", "views: 4\nimitation: 1.0\n"])
-def test_peers_without_views_or_who_place_them_are_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "teacher_share: 0.5\nimitation: 1.0\n"])
+def test_peers_who_teach_nothing_or_place_views_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"peers: [tenth]\n{text}", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: peers=\['tenth'\] place no view"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml: peers=\['tenth'\] have opinions and place"):
         load_recipe(str(path))
 
 

@@ -12,15 +12,17 @@ import torch
 from rt_ser.recipes import RECIPES
 from tests.train.made_up import small_corpus
 from train.examples import heard_noise_examples, labelled_examples, noise_examples
-from train.net import Network
+from train.net import Network, logits_of
 from train.plan import Shape
-from train.recipe import TrainRecipe
-from train.speech_head import augmenters, fit_speech_head, logistic
-from train.trainer import logits_of
+from train.recipe import Augmentation, TrainRecipe
+from train.speech_head import Questions, fit_speech_head, logistic
 from train.windows import plain_windows
 
 RECIPE = TrainRecipe(name="test", width=0.25)
 FEATURES = RECIPES[RECIPE.features]
+STILL = Augmentation(
+    stretch=0.0, mel_shift=0.0, tilt=0.0, equaliser=0.0, noise=0.0, floor=0.0, band_limit=0.0,
+)  # fmt: skip
 
 
 def test_two_clouds_are_parted_with_the_right_odds() -> None:
@@ -50,15 +52,35 @@ def test_only_the_speech_head_changes() -> None:
     assert np.median(voices) > np.median(noises)
 
 
-def test_half_of_a_round_is_noise_and_half_of_that_is_bent() -> None:
+@pytest.fixture(scope="module")
+def questions() -> Questions:
     prepared = small_corpus()
     labelled = labelled_examples(prepared, prepared.clips, RECIPE)
-    drawn = [
-        augmenter.draw(np.random.default_rng((0, number)), 48).speech
-        for number, augmenter in enumerate(augmenters(labelled, noise_examples(prepared), RECIPE))
-    ]
-    assert np.concatenate(drawn).mean() == pytest.approx(0.5, abs=0.05)
-    assert [speech.any() for speech in drawn] == [True, True, True, False]
+    return Questions(labelled, noise_examples(prepared), RECIPE, seed=0)
+
+
+def test_half_of_a_round_is_noise_and_half_of_that_is_bent(questions: Questions) -> None:
+    drawn = [questions.draw(is_bent=number == 3) for number in range(4)]
+    for inputs, speech in drawn:
+        assert inputs.shape == (len(speech), FEATURES.window_frames, FEATURES.mels)
+        assert inputs.abs().max() <= 1.0 + 1e-6
+    speech = torch.stack([told for _, told in drawn])
+    assert speech.mean() == 0.5
+    assert speech.mean(1).tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 0.0])
+
+
+def test_voices_come_first_and_sound_like_voices() -> None:
+    """Where no way of bending is on, a window of a voice is one of the utterances' own."""
+    prepared = small_corpus()
+    still = TrainRecipe(name="still", augmentation=STILL)
+    labelled = labelled_examples(prepared, prepared.clips, still)
+    questions = Questions(labelled, noise_examples(prepared), still, seed=0)
+    inputs, speech = questions.draw(is_bent=False)
+    plain = plain_windows(labelled, FEATURES)[..., 0]
+    apart = np.array([np.abs(plain - one).mean(axis=(1, 2)).min() for one in inputs.numpy()])
+    voices, noises = apart[speech.numpy() > 0], apart[speech.numpy() == 0]
+    assert (voices < 1e-5).sum() >= 3, "a fifth or so are whole utterances"
+    assert np.median(voices) < 0.6 * noises.min()
 
 
 def test_ridge_keeps_the_logits_of_parted_clouds_within_reason() -> None:

@@ -10,9 +10,9 @@ import torch
 
 from rt_ser.recipes import recipe_named
 from train.examples import CLASSES
+from train.learning import losses_of, one_cycle
 from train.net import Lines, Network, decay_groups, joined, parted
 from train.recipe import TrainRecipe
-from train.trainer import losses_of, one_cycle
 from train.views.course import Batch, Course, Draw
 from train.views.distort import Distortion
 

@@ -16,15 +16,21 @@ from rt_ser.recipes import Recipe
 from rt_ser.types import RATE_HZ
 from train.examples import Examples
 from train.recipe import Augmentation
-from train.rooms import MORE, cells, met, wavering
 from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
+from train.views.rooms import cells, reverberated
 
 
-def _heights(tilt: float, waves: float, device: torch.device) -> torch.Tensor:
+def heights(tilt: float, waves: float, device: torch.device) -> torch.Tensor:
     """Return the deviations of an equaliser's gains, see :func:`train.views.draw.equaliser`."""
     orders = [waves / order for order in range(1, WAVES + 1)]
     # so far around the circle, phases are as good as uniform
     return torch.tensor([tilt, *orders, *[100.0] * WAVES], device=device)
+
+
+def curves(n: int, heights: torch.Tensor, mels: int) -> torch.Tensor:
+    """Draw gain curves, shape (n, 1, mels), whose gains deviate by so much."""
+    gains = torch.randn(n, len(heights), device=heights.device) * heights
+    return equaliser(gains, torch.linspace(-0.5, 0.5, mels, device=heights.device))
 
 
 def without_steady(windows: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
@@ -60,11 +66,10 @@ class Distortion:
         self._rows = torch.from_numpy(noise.rows).to(device)
         self._first = torch.from_numpy(noise.first).to(device)
         self._count = torch.from_numpy(noise.count).to(device)
-        self._axis = torch.linspace(-0.5, 0.5, features.mels, device=device)
         self._cells = torch.from_numpy(cells(features)).to(device)
-        self._noise_heights = _heights(settings.tilt, settings.equaliser, device)
+        self._noise_heights = heights(settings.tilt, settings.equaliser, device)
         tilt, waves = settings.microphone_tilt, settings.microphone_waves
-        self._microphone_heights = _heights(tilt, waves, device)
+        self._microphone_heights = heights(tilt, waves, device)
 
     def __call__(self, windows: torch.Tensor, silent: int) -> torch.Tensor:
         """Return model inputs (n, frames, mels); noise alone in the first ``silent`` of them."""
@@ -135,30 +140,8 @@ class Distortion:
         return low + (high - low) * torch.rand(len(windows), 1, 1, device=self._device)
 
     def _reverberated(self, windows: torch.Tensor) -> torch.Tensor:
-        """Add the decaying tail of a small room to the power of each band.
-
-        The tail of what was heard ``t`` seconds ago has fallen by 60 dB in a reverberation
-        time of 0.2 to 0.7 s (Sabine), and has from 12 dB less than the direct sound's
-        power to ``reverb_most_db`` more.
-        """
-        frames = windows.shape[1]
-        times = self._uniform(windows, 0.2, 0.7)
-        fall = 60.0 * NATS_PER_DB * self._features.hop_samples / RATE_HZ / times
-        most_db = self._settings.reverb_most_db
-        ratio = (self._uniform(windows, -12.0, most_db) * NATS_PER_DB).exp()
-        at = torch.arange(frames, device=self._device)
-        age = (at[:, None] - at[None, :]).clamp(min=0).float()
-        tail = (-age[None] * fall).exp() * (age > 0) * (ratio * (fall.exp() - 1.0))
-        loudest = windows.amax((1, 2), keepdim=True)
-        power = (windows - loudest).exp()
-        real, imaginary = self._wavering(power), self._wavering(power)
-        heard: torch.Tensor = met(power, tail @ power, real, imaginary, self._cells)
-        return heard.clamp(min=1e-12).log() + loudest
-
-    def _wavering(self, like: torch.Tensor) -> torch.Tensor:
-        n, frames, mels = like.shape
-        drawn: torch.Tensor = wavering(torch.randn(n, frames + MORE, mels, device=self._device))
-        return drawn
+        most_db, frame_s = self._settings.reverb_most_db, self._features.hop_samples / RATE_HZ
+        return reverberated(windows, most_db, self._cells, frame_s)
 
     def _noises(self, like: torch.Tensor) -> torch.Tensor:
         """Bend noises further than voices, and lay some over others: there are few of them."""
@@ -186,8 +169,7 @@ class Distortion:
         return shifted(rows, shift[:, 0, 0]) + self._curves(n, self._noise_heights)
 
     def _curves(self, n: int, heights: torch.Tensor) -> torch.Tensor:
-        gains = torch.randn(n, len(heights), device=self._device) * heights
-        return equaliser(gains, self._axis)
+        return curves(n, heights, self._features.mels)
 
     def _beyond(self, n: int, low: tuple[int, int], high: tuple[int, int]) -> torch.Tensor:
         """Draw an edge from each of two ranges, say which bands lie beyond, (n, 1, bands)."""

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from train.calibrate import fit_temperature
-from train.trainer import one_cycle
+from train.learning import one_cycle
 
 PLACES = 128
 """Coordinates of a view that are imitated."""

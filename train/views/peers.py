@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 
 from rt_ser.recipes import Recipe
+from train.learning import masked_log_softmax
 from train.net import Network
-from train.trainer import masked_log_softmax
 from train.views.distort import scaled
 
 _AT_ONCE = 64

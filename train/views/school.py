@@ -62,7 +62,7 @@ def found_school(
 ) -> School:
     """Play, cut and bend every utterance that may ever be trained on, and let it be heard.
 
-    Without an encoder it is only seen, which is enough for ``recipe.peers``.
+    Without an encoder it is only seen, which is enough unless ``recipe.asks_encoder``.
     """
     clips = [(clip, (clip.path, told.spans)) for clip, told in prepared.features()]
     readers: list[Item] = [
@@ -109,7 +109,7 @@ def _hear(scenery: Scenery, views: Views, frames: int, encoder: Hears) -> Heard:
     seen = torch.zeros(len(views), frames, DEFAULT_RECIPE.mels, dtype=torch.float16, device=device)
     pooled: torch.Tensor | None = None
     parts = equally_long(views)
-    for part in tracked("teacher", parts, len(parts)):
+    for part in tracked("views", parts, len(parts)):
         window, mels = scenery.cut(views.take(part))
         rows = torch.from_numpy(part).to(device)
         seen[rows] = window[:, torch.arange(frames, device=device) % window.shape[1]].half()

@@ -43,7 +43,8 @@ def lesson_for(
 ) -> Lesson:
     """Prepare what networks learn that leave a split's test speakers out.
 
-    Their teachers are ``peers``, who left them out too, or heads on what the school heard.
+    Their teachers are ``peers``, who left them out too, or heads on what the school heard;
+    where a recipe has no teacher, labels tell everything.
 
     Raises
     ------
@@ -65,14 +66,15 @@ def lesson_for(
         [heard.utterance[row] for heard, row in zip(school.heard, rows, strict=True)]
     )
     pupils = _pupils(school, rows, told, shown)
-    labels = torch.from_numpy(told.soft[shown]).to(pupils.masks.device)
-    if peers:
-        places, opinions = _seen_by(peers, school, rows, pupils, recipe)
-        is_judged = pupils.part != BY_NONE
-    else:
-        places, opinions = lessons(pupils)
-        is_judged = pupils.part >= 0
-    targets = labels + recipe.teacher_share * is_judged[:, None] * (opinions - labels)
+    targets = torch.from_numpy(told.soft[shown]).to(pupils.masks.device)
+    places = torch.zeros(len(targets), 1, device=targets.device)
+    if recipe.has_teacher:
+        if peers:
+            opinions, is_judged = _seen_by(peers, school, rows, pupils, recipe)
+        else:
+            places, opinions = lessons(pupils)
+            is_judged = pupils.part >= 0
+        targets = targets + recipe.teacher_share * is_judged[:, None] * (opinions - targets)
     often = _often(told.drawn, shown) * (told.part[shown] != BY_NONE)
     return Lesson(
         courses=_courses(school, recipe, rows, told, (targets, pupils.masks, places)),
@@ -97,14 +99,14 @@ def _pupils(school: School, rows: list[I64], told: _Told, shown: I64) -> Pupils:
 def _seen_by(
     peers: Sequence[Network], school: School, rows: list[I64], pupils: Pupils, recipe: TrainRecipe
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return where peers place the views, which is nowhere, and their opinions of them."""
+    """Return peers' opinions of the views, and which views they may judge."""
     device, features = pupils.masks.device, recipe_named(recipe.features)
     masks = pupils.masks.split([len(row) for row in rows])
     opinions = [
         opinions_of(peers, heard.seen[torch.from_numpy(row).to(device)], mask, features)
         for heard, row, mask in zip(school.heard, rows, masks, strict=True)
     ]
-    return torch.zeros(len(pupils.masks), 1, device=device), torch.cat(opinions)
+    return torch.cat(opinions), pupils.part != BY_NONE
 
 
 def _courses(
@@ -118,9 +120,7 @@ def _courses(
     sizes = [len(row) for row in rows]
     parts = zip(*(values.split(sizes) for values in known), strict=True)
     courses = []
-    for heard, row, (share, _), part in zip(
-        school.heard, rows, recipe.courses, parts, strict=True
-    ):
+    for heard, row, (share, _), part in zip(school.heard, rows, recipe.courses, parts, strict=True):
         often = torch.from_numpy(_often(told.drawn, heard.utterance[row]))
         courses.append(
             Course(
@@ -173,4 +173,3 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
         soft[readers], masks[readers] = read_target(known), known
         drawn[readers] = share * school.count[readers] / school.count[readers].sum()
     return _Told(targets=targets, soft=soft, masks=masks, drawn=drawn, part=part)
-
