@@ -23,6 +23,7 @@ from train.report.comparison import bars, published
 from train.report.conditions import condition_mean
 from train.report.markdown import table
 from train.report.measures import Measured, Sources, targets
+from train.report.page import tried
 from train.report.pool import (
     calibration_error,
     interval_over_speakers,
@@ -144,6 +145,20 @@ def test_a_fold_counts_once_whichever_protocol_tests_it() -> None:
     assert only.card["uar"] == 1.0
     assert scored(twice, "ravdess", ("joint",)) == []
     assert spread([], lambda card: card["uar"]) is None
+
+
+def test_what_was_tried_tells_how_far_it_moves_with_the_seed() -> None:
+    """Means of two folds are 62 and 58 with two seeds; another recipe has one."""
+    uars = {("a", 0): (60, 64), ("a", 1): (56, 60), ("b", 0): (50, 52)}
+    rows = [
+        {"protocol": f"joint:{fold}", "corpus": "cremad", "recipe": recipe, "seed": str(seed),
+         "uar": str(uar / 100), "size_bytes": "386000"}
+        for (recipe, seed), pair in uars.items()
+        for fold, uar in enumerate(pair, 1)
+    ]  # fmt: skip
+    lines = tried(rows).splitlines()
+    assert "| joint | CREMA-D | a | 4 | 60.0 | ± 2.8 (2) | 386 |" in lines
+    assert "| joint | CREMA-D | b | 2 | 51.0 | - | 386 |" in lines
 
 
 def test_a_missing_figure_is_no_figure() -> None:

@@ -11,7 +11,7 @@ from train.plots import NAMES
 from train.report.markdown import image, number, paragraph, sections, table, targets_table
 from train.report.measures import NOT_MEASURED, Sources, percent, targets
 from train.report.noise import false_alarms, noise
-from train.report.pool import Card, interval_over_speakers
+from train.report.pool import Card, Scored, interval_over_speakers, spread
 
 _GROUP_NAMES = {"female": "women", "male": "men"}
 
@@ -42,7 +42,7 @@ def page(subject: Subject, baselines: Sequence[str]) -> str:
         noise(sources),
         false_alarms(sources),
         _people(cards),
-        _tried(leaderboard.read()),
+        tried(leaderboard.read()),
         _MAKE,
     )
 
@@ -74,7 +74,7 @@ The first two add a file to `train/results/`, the third fills `train/baselines/r
 the last turns both into this page, its plots, and the tables in README and model cards."""
 
 
-def _tried(rows: Sequence[dict[str, str]]) -> str:
+def tried(rows: Sequence[dict[str, str]]) -> str:
     """Sum up the leaderboard: each recipe's mean over the folds and seeds that were kept."""
     groups: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for row in rows:
@@ -82,17 +82,29 @@ def _tried(rows: Sequence[dict[str, str]]) -> str:
         groups.setdefault(key, []).append(row)
     cells = [
         [protocol, NAMES.get(corpus, corpus), recipe, str(len(found)),
-         number(100 * fmean(float(row["uar"]) for row in found)),
+         number(100 * fmean(float(row["uar"]) for row in found)), _over_seeds(found),
          number(fmean(float(row["size_bytes"]) for row in found) / 1000, 0)]
         for (protocol, corpus, recipe), found in sorted(groups.items())
     ]  # fmt: skip
     text = (
-        "Mean UAR over the folds and seeds that were kept; each of them is a line of "
-        "`train/leaderboard.csv`, which `python -m train leaderboard` prints."
+        "Mean UAR over the folds and seeds that were kept, and where there are several seeds of "
+        "every fold, by how much that mean moves with them (standard deviation); each model is a "
+        "line of `train/leaderboard.csv`, which `python -m train leaderboard` prints."
     )
-    headings = ["protocol", "corpus", "recipe", "models", "UAR", "kB"]
+    headings = ["protocol", "corpus", "recipe", "models", "UAR", "over seeds", "kB"]
     body = table(headings, cells, left=(1, 2)) if cells else f"{NOT_MEASURED.capitalize()}."
     return sections("## What was tried", body, paragraph(text)).rstrip()
+
+
+def _over_seeds(rows: Sequence[dict[str, str]]) -> str:
+    """Tell how far a recipe's mean over its folds moves from seed to seed, in points."""
+    scored = [
+        Scored(fold=(row["protocol"],), seed=int(row["seed"]), card=dict(row)) for row in rows
+    ]
+    pooled = spread(scored, lambda card: 100 * float(card["uar"]))
+    if pooled is None or pooled.seed_deviation is None:
+        return "-"
+    return f"± {pooled.seed_deviation:.1f} ({pooled.seeds})"
 
 
 def _opening(subject: Subject) -> str:
