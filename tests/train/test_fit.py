@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import yaml
 
 pytest.importorskip("torch", reason="PyTorch is not installed: make test-train")
@@ -19,7 +20,11 @@ import torch
 
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
+from rt_ser.types import RATE_HZ
+from tests import signals
+from tests.train.made_up import EMOTIONS, voice
 from tests.train.small_school import ALONE, RECIPE, overall
+from train.__main__ import main
 from train.examples import noise_examples
 from train.net import mixed
 from train.prepare import Prepared
@@ -36,6 +41,8 @@ import os, signal, sys, threading, time
 from pathlib import Path
 import torch
 from tests.train.made_up import recorded, small_corpus
+from tests import signals
+from tests.train.made_up import EMOTIONS, voice
 from tests.train.small_school import ALONE
 from tests.train.test_fit import task_for
 from train.training import train_networks
@@ -108,8 +115,6 @@ def test_a_network_learns_from_its_peers(
 def test_who_learns_from_an_encoder_must_say_where_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from train.__main__ import main
-
     options = ["--data", ".", "--recipe", "tenth", "--splits", "all"]
     assert main(["fit", *options]) == ConfigError.exit_code
     assert "recipe='tenth' learns from an encoder: give --weights" in capsys.readouterr().err
@@ -198,9 +203,7 @@ def test_going_on_gives_the_same_network(played: Prepared, lesson: Lesson, tmp_p
         folder.mkdir()
         write_checkpoint(folder / CHECKPOINT, RECIPE, state)
     torch.manual_seed(77)
-    train_networks(
-        played, [(task_for(folder, 3 + i), lesson) for i, folder in enumerate(stopped)]
-    )
+    train_networks(played, [(task_for(folder, 3 + i), lesson) for i, folder in enumerate(stopped)])
     for one, other in zip(whole, stopped, strict=True):
         for name, value in weights_of(one).items():
             torch.testing.assert_close(weights_of(other)[name], value, rtol=1e-4, atol=1e-5)
@@ -264,8 +267,6 @@ def test_a_checkpoint_of_another_recipe_is_refused(
 def test_recipes_that_teach_in_other_ways_are_not_fitted_together(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from train.__main__ import main
-
     options = ["--data", ".", "--weights", "x", "--splits", "all", "--recipe"]
     assert main(["fit", *options, "tenth", "tenth_open", "eleventh"]) == ConfigError.exit_code
     told = capsys.readouterr().err
@@ -275,8 +276,6 @@ def test_recipes_that_teach_in_other_ways_are_not_fitted_together(
 def test_a_missing_start_is_told_before_anybody_listens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from train.__main__ import main
-
     options = ["--data", ".", "--recipe", "eleventh", "--weights", "x", "--splits", "joint:1"]
     assert main(["fit", *options, "--starts", str(tmp_path)]) == ConfigError.exit_code
     told = capsys.readouterr().err
@@ -338,3 +337,44 @@ def test_a_gpu_replays_what_it_recorded(played: Prepared, tmp_path: Path) -> Non
     school = found_school(played, RECIPE, overall, torch.device("cuda"), jobs=1)
     train_networks(played, [(task_for(tmp_path / "gpu", 0), lesson_for(school, RECIPE, None))])
     assert all(value.isfinite().all() for value in weights_of(tmp_path / "gpu").values())
+
+
+# The command ------------------------------------------------------------------------------
+
+TINY = """
+width: 0.25
+batch: 8
+epochs: 2
+epoch_examples: 32
+dev_speakers: 1
+views: 2
+corpus_weight: {cremad: 1.0}
+"""
+
+
+def test_from_a_folder_of_recordings_to_a_finished_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prepared, played, learnt and saved by one command; asked again, it is done at once."""
+    (tmp_path / "data" / "AudioWAV").mkdir(parents=True)
+    (tmp_path / "data" / "noise").mkdir()
+    for speaker in (1001, 1002):
+        for number, emotion in enumerate(EMOTIONS):
+            name = f"{speaker}_DFA_{emotion[:3].upper()}_XX.wav"
+            soundfile.write(tmp_path / "data" / "AudioWAV" / name, voice(number, speaker), RATE_HZ)
+    for number in range(4):
+        noise = signals.pink_noise(number)[:32_000]
+        soundfile.write(tmp_path / "data" / "noise" / f"1-{number}-A-10.wav", noise, RATE_HZ)
+    (tmp_path / "mine.yaml").write_text(TINY, encoding="utf-8")
+    command = [
+        "fit", "--data", str(tmp_path / "data"), "--cache", str(tmp_path / "cache"),
+        "--recipe", str(tmp_path / "mine.yaml"), "--runs", str(tmp_path / "runs"),
+    ]  # fmt: skip
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "step 8 of 8: " in told
+    assert f"saved weights.pt of 1 networks below {tmp_path / 'runs'}" in told
+    run, recipe, _ = load_run(tmp_path / "runs" / "mine-all-0")
+    assert (recipe.name, run["split"], len(run["held"])) == ("mine", None, 1)
+    assert main(command) == 0
+    assert "step" not in capsys.readouterr().out
