@@ -16,16 +16,13 @@ import torch
 
 from rt_ser.recipes import RECIPES
 from tests.train.made_up import small_corpus
+from tests.train.small_school import STRAIGHT
 from train.examples import Examples, noise_examples
 from train.recipe import Augmentation
 from train.views.distort import Distortion, without_steady
 
 FEATURES = RECIPES["logmel64-v1"]
 CPU = torch.device("cpu")
-STRAIGHT = Augmentation(
-    partial=0.0, stretch=0.0, mel_shift=0.0, tilt=0.0, equaliser=0.0, noise=0.0, floor=0.0,
-    band_limit=0.0, reverb=0.0, time_masks=0, mel_masks=0, mixup=0.0,
-)  # fmt: skip
 
 
 def some(count: int) -> torch.Tensor:

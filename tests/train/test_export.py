@@ -21,12 +21,13 @@ from rt_ser.model import TfliteClassifier
 from rt_ser.recipes import RECIPES
 from rt_ser.testing import LABELS
 from rt_ser.types import F32, State
+from tests.train.small_school import STRAIGHT
 from train.examples import labelled_examples, trained_labels
 from train.export import export, licence_of
 from train.net import logits_of
 from train.prepare import Prepared
 from train.quantise import run_int8
-from train.recipe import Augmentation, TrainRecipe
+from train.recipe import TrainRecipe
 from train.run_folder import load_run
 from train.training import Task, train_networks
 from train.views.school import found_school
@@ -38,14 +39,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CREMAD = trained_labels(["cremad"])
 
-PLAIN = Augmentation(
-    partial=0.0, stretch=0.0, mel_shift=0.0, tilt=0.0, equaliser=0.0, noise=0.0, floor=0.0,
-    band_limit=0.0, time_masks=0, mel_masks=0, mixup=0.0,
-)  # fmt: skip
 RECIPE = TrainRecipe(
     name="tiny", width=0.25, batch=8, epochs=4, epoch_examples=64, dev_speakers=1,
     peak_rate=0.01, average=0.9, noise_share=0.2, dropout=0.1, label_smoothing=0.0,
-    corpus_weight={"cremad": 1.0}, augmentation=PLAIN,
+    corpus_weight={"cremad": 1.0}, augmentation=STRAIGHT,
 )  # fmt: skip
 
 

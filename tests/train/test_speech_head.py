@@ -11,18 +11,16 @@ import torch
 
 from rt_ser.recipes import RECIPES
 from tests.train.made_up import small_corpus
+from tests.train.small_school import STRAIGHT
 from train.examples import heard_noise_examples, labelled_examples, noise_examples
 from train.net import Network, logits_of
 from train.plan import Shape
-from train.recipe import Augmentation, TrainRecipe
+from train.recipe import TrainRecipe
 from train.speech_head import Questions, fit_speech_head, logistic
 from train.windows import plain_windows
 
 RECIPE = TrainRecipe(name="test", width=0.25)
 FEATURES = RECIPES[RECIPE.features]
-STILL = Augmentation(
-    stretch=0.0, mel_shift=0.0, tilt=0.0, equaliser=0.0, noise=0.0, floor=0.0, band_limit=0.0,
-)  # fmt: skip
 
 
 def test_two_clouds_are_parted_with_the_right_odds() -> None:
@@ -72,7 +70,7 @@ def test_half_of_a_round_is_noise_and_half_of_that_is_bent(questions: Questions)
 def test_voices_come_first_and_sound_like_voices() -> None:
     """Where no way of bending is on, a window of a voice is one of the utterances' own."""
     prepared = small_corpus()
-    still = TrainRecipe(name="still", augmentation=STILL)
+    still = TrainRecipe(name="still", augmentation=STRAIGHT)
     labelled = labelled_examples(prepared, prepared.clips, still)
     questions = Questions(labelled, noise_examples(prepared), still, seed=0)
     inputs, speech = questions.draw(is_bent=False)

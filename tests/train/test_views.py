@@ -17,6 +17,7 @@ from rt_ser.config import Settings
 from rt_ser.recipes import RECIPES
 from rt_ser.types import F32, RATE_HZ
 from tests.train.made_up import voice
+from tests.train.small_school import STRAIGHT
 from train.clips import clip_features, rows_of
 from train.recipe import Augmentation
 from train.views.draw import STEP, Scenery, Views, draw_views, equally_long, levels, shifted
@@ -25,10 +26,6 @@ from train.views.sounds import SPEEDS, Sounds, utterances
 
 FEATURES = RECIPES["logmel64-v1"]
 CPU = torch.device("cpu")
-STRAIGHT = Augmentation(
-    partial=0.0, stretch=0.0, mel_shift=0.0, tilt=0.0, equaliser=0.0, noise=0.0, floor=0.0,
-    band_limit=0.0, reverb=0.0, time_masks=0, mel_masks=0, mixup=0.0,
-)  # fmt: skip
 BENT = Augmentation(partial=0.4, stretch=0.2, mel_shift=2.0, babble=0.3)
 
 
