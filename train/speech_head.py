@@ -70,9 +70,9 @@ def fit_speech_head(
 
 
 class Questions:
-    """Draws windows of voices and of noise, as the head is asked about them; PyTorch's chance.
+    """Draws windows of voices and of noise, as the head is asked about them.
 
-    ``seed`` alone decides which stretches they are.
+    ``seed`` decides which stretches they are, PyTorch's own generator how they are bent.
     """
 
     def __init__(self, labelled: Examples, noise: Examples, recipe: TrainRecipe, seed: int) -> None:
