@@ -19,6 +19,7 @@ from train.arguments import add_data_arguments
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_folder import run_name
+from train.splits import load_split
 from train.training import Task, earlier_run, train_networks, way_of
 from train.views.encoder import Encoder, read_weights
 from train.views.school import School, found_school
@@ -121,10 +122,18 @@ def _recipes(names: Sequence[str]) -> list[TrainRecipe]:
 
 
 def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
-    """Return a task for each split and seed that was asked for."""
+    """Return a task for each split and seed that was asked for.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such split, or not what the recipe builds on: before anybody listens.
+    """
     tasks = []
     for name in arguments.splits:
         split = None if name == "all" else name
+        if split is not None:
+            load_split(split)
         for seed in arguments.seeds:
             folder = arguments.runs / run_name(recipe.name, split, seed)
             earlier = {

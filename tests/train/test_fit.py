@@ -273,6 +273,13 @@ def test_recipes_that_teach_in_other_ways_are_not_fitted_together(
     assert "recipes='tenth', 'eleventh' differ in more than whose voices they learn from" in told
 
 
+def test_a_split_that_there_is_not_is_told_before_anybody_listens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["fit", "--data", ".", "--splits", "joint:1", "joint:9"]) == ConfigError.exit_code
+    assert "split='joint:9' is not known: give one of joint:1" in capsys.readouterr().err
+
+
 def test_a_missing_start_is_told_before_anybody_listens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
