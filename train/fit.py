@@ -79,8 +79,9 @@ def run(arguments: argparse.Namespace) -> None:
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
-    weights = read_weights(arguments.weights) if recipes[0].asks_encoder else None
-    encoder = Encoder(weights, device) if weights else None
+    encoder = None
+    if recipes[0].asks_encoder:
+        encoder = Encoder(read_weights(arguments.weights), device)
     prepared = prepare(arguments.data, arguments.cache, jobs=arguments.jobs)
     school = found_school(prepared, recipes[0], encoder, device, jobs=arguments.jobs)
     _train(prepared, school, tasks, arguments)

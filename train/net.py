@@ -228,12 +228,17 @@ def mixed(
 
     Counts, which are whole, stay new.
     """
-    weights = dict(new)
-    for name, value in new.items():
-        if value.is_floating_point():
-            moves = [share * (earlier[one][name] - value) for one, share in shares.items()]
-            weights[name] = sum(moves, start=value)
-    return weights
+    return {
+        name: mean_of(value, {one: earlier[one][name] for one in shares}, shares)
+        if value.is_floating_point()
+        else value
+        for name, value in new.items()
+    }
+
+
+def mean_of(new: Any, earlier: Mapping[str, Any], shares: Mapping[str, float]) -> Any:
+    """Return a mean of tensors, or arrays, where ``earlier`` ones have ``shares``, as above."""
+    return sum((share * (earlier[one] - new) for one, share in shares.items()), start=new)
 
 
 def decay_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from train.net import Network
 from train.prepare import Prepared
 from train.progress import tracked
 from train.recipe import Augmentation, TrainRecipe
-from train.views.distort import Distortion, curves, heights
+from train.views.distort import BACKWARDS, Distortion, curves, heights
 from train.views.draw import shifted
 from train.windows import crop, gather, in_beats
 
@@ -32,8 +32,8 @@ _BATCH = 48
 _ROUND = 4
 """Batches in a round; the last holds only bent noises."""
 
-_BACKWARDS, _IN_BEATS = 0.3, 0.5
-"""Shares of noises that are played backwards, and of bent ones that are heard in beats."""
+_IN_BEATS = 0.5
+"""Share of bent noises that are heard in beats."""
 
 _DECAY = 3e-3
 """Chosen, as was the share of heard noises, by noises left out of the fit: see
@@ -96,7 +96,7 @@ class Questions:
         noises = self._stretches(
             self._noise, _BATCH - voices, settings, settings.noise_stretch, settings.noise_mel_shift
         )
-        turned = self._rng.random(len(noises)) < _BACKWARDS
+        turned = self._rng.random(len(noises)) < BACKWARDS
         noises[turned] = noises[turned].flip(1)
         if is_bent:
             beaten = self._rng.random(len(noises)) < _IN_BEATS

@@ -15,7 +15,7 @@ from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from rt_ser.types import F32
 from train.examples import Examples, labelled_examples, noise_examples
-from train.net import Network, logits_of, mixed
+from train.net import Network, logits_of, mean_of, mixed
 from train.plots import save, training_plot
 from train.prepare import Prepared
 from train.recipe import TrainRecipe
@@ -129,11 +129,8 @@ class _Run:
 
 def _offsets_of(task: Task, lesson: Lesson) -> F32:
     """Return what a run is taught of its classes, a mean as its weights will be one."""
-    moves = [
-        share * (task.earlier[name].offsets - lesson.offsets)
-        for name, share in task.recipe.earlier_shares.items()
-    ]
-    return np.asarray(sum(moves, start=lesson.offsets), np.float32)
+    earlier = {name: one.offsets for name, one in task.earlier.items()}
+    return np.asarray(mean_of(lesson.offsets, earlier, task.recipe.earlier_shares), np.float32)
 
 
 def _dev_of(prepared: Prepared, recipe: TrainRecipe, lesson: Lesson) -> Examples | None:

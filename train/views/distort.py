@@ -19,6 +19,9 @@ from train.recipe import Augmentation
 from train.views.draw import NATS_PER_DB, WAVES, equaliser, levels, rows_at, shifted
 from train.views.rooms import cells, reverberated
 
+BACKWARDS = 0.3
+"""Share of noises that are played backwards: there are few of them."""
+
 
 def heights(tilt: float, waves: float, device: torch.device) -> torch.Tensor:
     """Return the deviations of an equaliser's gains, see :func:`train.views.draw.equaliser`."""
@@ -146,7 +149,7 @@ class Distortion:
     def _noises(self, like: torch.Tensor) -> torch.Tensor:
         """Bend noises further than voices, and lay some over others: there are few of them."""
         noises = self._noise(like)
-        self._bend(noises, 0.3, lambda some: some.flip(1))
+        self._bend(noises, BACKWARDS, lambda some: some.flip(1))
         self._bend(noises, 0.5, self._with_another)
         return noises
 
