@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rt_ser.audio.convert import Chunker, Converter
-from rt_ser.audio.pcm import first_not_finite, to_float32
+from rt_ser.audio.pcm import first_unusable, to_float32
 from rt_ser.audio.source import AudioSource
 from rt_ser.config import Settings, shown
 from rt_ser.errors import InputError
@@ -176,8 +176,9 @@ def _frames(samples: ArrayLike) -> F32:
     if not given.ndim:
         raise InputError(f"samples={shown(samples)} is no array: give (n,) or (n, channels)")
     frames = to_float32(given)
-    if (bad := first_not_finite(frames)) is not None:
-        raise InputError(f"sample {bad} is {frames[bad]}: samples must be finite, in [-1, 1]")
+    if (unusable := first_unusable(frames)) is not None:
+        index, value = unusable
+        raise InputError(f"sample {index} is {value:g}: samples must be finite, in [-1, 1]")
     return frames
 
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from rt_ser.errors import ConfigError
 
+MOST_SHOWN = 60
+
 
 def option(
     default: Any,
@@ -41,7 +43,7 @@ def allowed_text(spec: Field[Any]) -> str:
 def shown(value: Any) -> str:
     """Quote a value for a message, shortened so that the message stays one line."""
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
 
 
 class _Section:
@@ -239,6 +241,7 @@ def unknown_key(path: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = list(known)
-    near = get_close_matches(path, names, n=1, cutoff=0.6)
+    near = get_close_matches(path[:MOST_SHOWN], names, n=1, cutoff=0.6)
     advice = f"did you mean {near[0]}?" if near else "allowed here: " + ", ".join(names)
-    return f"unknown key {path}: {advice}"
+    plain = path.isprintable() and len(path) <= MOST_SHOWN
+    return f"unknown key {path if plain else shown(path)}: {advice}"

@@ -141,8 +141,9 @@ REFUSED: dict[str, tuple[int, Any, str]] = {
     "NaN": (1, [0.0, float("nan")], "sample 1 is nan: samples must be finite, in [-1, 1]"),
     "infinity": (1, np.r_[np.zeros(9), -np.inf], "sample 9 is -inf: samples must be finite"),
     "too large a double": (1, [1e300], "sample 0 is inf: samples must be finite"),
+    "too large a number": (1, [0.5, -3e38], "sample 1 is -3e+38: samples must be finite"),
     "NaN in the second channel": (
-        2, [[0.0, 0.0], [0.5, float("nan")]], "sample 1 is [0.5 nan]: samples must be finite",
+        2, [[0.0, 0.0], [0.5, float("nan")]], "sample 1 is nan: samples must be finite",
     ),
     "one column too many": (1, np.zeros((5, 2)), "samples of shape (5, 2) are not (n, 1)"),
     "channels in rows": (2, np.zeros((2, 5)), f"samples of shape (2, 5) are not (n, 2): {LAYOUT}"),

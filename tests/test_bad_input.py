@@ -241,7 +241,7 @@ RECORDINGS = [
     Row(
         "replay a.wav",
         with_nan("a.wav"),
-        "a.wav: sample 1000 is not a finite number: the file is damaged; "
+        "a.wav: sample 1000 is nan, full scale being 1: the file is damaged; "
         "write it again as 16-bit PCM",
         3,
     ),

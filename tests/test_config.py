@@ -94,6 +94,11 @@ REFUSED = [
         "FILE line 1: unknown key speech: allowed here: audio, estimate, model, ui, vad",
     ),
     ("model: {zzz: 1}", "FILE line 1: unknown key model.zzz: did you mean model.name?"),
+    ("vad: {mode:" + "9" * 5_000 + "}", "FILE line 1: unknown key 'vad.mode:" + "9" * 47 + "...: "
+     "allowed here: vad.hangover_s, vad.min_level_dbfs, vad.min_snr_db, vad.mode, "
+     "vad.onset_frames"),
+    ('"v\\nd\\x1b[2J": {mode: 1}', r"FILE line 1: unknown key 'v\nd\x1b[2J': allowed here: audio, "
+     "estimate, model, ui, vad"),
     ("vad: {mode: 1}\nvad: {mode: 2}\n", "FILE line 2: vad is given twice: keep one"),
     ("vad:\n  mode: 1\n  mode: 2\n", "FILE line 3: vad.mode is given twice: keep one"),
     ("vad:\n  mode: [1]\n", "FILE line 2: vad.mode is a list: give one plain value"),

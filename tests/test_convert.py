@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_ser.audio.convert import Chunker, Converter, samples_at, to_mono
-from rt_ser.audio.pcm import RawFormat, decode_pcm, first_not_finite, to_float32
+from rt_ser.audio.pcm import RawFormat, decode_pcm, first_unusable, to_float32
 from rt_ser.errors import InputError
 from rt_ser.types import F32, RATE_HZ, AudioChunk
 from tests import strategies as some
@@ -218,18 +218,18 @@ def test_other_dtypes_are_refused() -> None:
         RawFormat(sample_format="alaw")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 2.2e9, -3.4e38])
 @pytest.mark.parametrize("place", [0, 3, 9])
-def test_the_first_value_that_is_no_number_is_found(bad: float, place: int) -> None:
+def test_the_first_value_that_is_no_sample_is_found(bad: float, place: int) -> None:
     frames = some.noise(10, 2)
-    assert first_not_finite(frames) is None
+    assert first_unusable(frames) is None
     frames[place:, 1] = bad
-    assert first_not_finite(frames) == place
+    assert str(first_unusable(frames)) == str((place, float(np.float32(bad))))
 
 
-def test_large_finite_values_are_numbers() -> None:
-    largest = float(np.finfo(np.float32).max)
-    assert first_not_finite(np.full((50, 2), largest, dtype=np.float32)) is None
+def test_32_bit_integers_taken_for_floats_are_loud_samples() -> None:
+    assert first_unusable(np.array([[-(2**31), 2**31]], dtype=np.float32)) is None
+    assert first_unusable(np.zeros((0, 2), dtype=np.float32)) is None
 
 
 @settings(max_examples=30)

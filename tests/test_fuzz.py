@@ -21,12 +21,11 @@ from rt_ser.settings_file import load as load_settings
 from tests import fuzz
 
 CASES = 3_000
-SEED = int(os.environ.get("RT_SER_SEED", random.SystemRandom().randrange(2**31)))
+SEED = 1  # always the same damage: what is new is looked for with `make fuzz`
 
 
 def test_thousands_of_damaged_inputs() -> None:
     """The byte-level fuzzer of `make fuzz`, for a moment."""
-    print(f"RT_SER_SEED={SEED} repeats it")
     before_mib = fuzz.peak_mib()
     outcomes, failures = fuzz.fuzz(CASES, SEED)
     assert failures == []

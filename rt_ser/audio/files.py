@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from rt_ser.audio.convert import Chunker, Converter
-from rt_ser.audio.pcm import RawFormat, first_not_finite
+from rt_ser.audio.pcm import RawFormat, first_unusable
 from rt_ser.audio.readers import Reader, open_reader
 from rt_ser.audio.source import ClosedSource, EndOfStream, SourceBase, SourceCounters
 from rt_ser.errors import InputError
@@ -139,10 +139,10 @@ class FileSource(SourceBase):
             if not self._native:
                 raise InputError(f"{self.name}: no audio in it: its length is 0 samples")
             return self._chunker.flush()
-        bad = first_not_finite(frames)
-        if bad is not None:
+        if (unusable := first_unusable(frames)) is not None:
+            index, value = unusable
             raise InputError(
-                f"{self.name}: sample {self._native + bad} is not a finite number: "
+                f"{self.name}: sample {self._native + index} is {value:g}, full scale being 1: "
                 "the file is damaged; write it again as 16-bit PCM"
             )
         self._native += len(frames)

@@ -15,6 +15,7 @@ from rt_ser.types import F32
 MIN_RATE_HZ: Final = 4_000
 MAX_RATE_HZ: Final = 384_000
 MAX_CHANNELS: Final = 8
+MAX_MAGNITUDE: Final = 2.0**31
 
 SAMPLE_BYTES: Final = {"uint8": 1, "int16": 2, "int24": 3, "int32": 4, "float32": 4, "float64": 8}
 """Bytes in one sample of each PCM format; all but uint8 are little-endian."""
@@ -107,7 +108,7 @@ def to_float32(samples: NDArray[Any]) -> F32:
         scale = np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
         return samples.astype(np.float32) * scale
     if samples.dtype in (np.float32, np.float64):
-        # A double beyond float32 becomes inf, which the check for finite samples names.
+        # A double beyond float32 becomes inf, which first_unusable finds.
         with np.errstate(over="ignore", invalid="ignore"):
             return samples.astype(np.float32, copy=False)
     raise InputError(
@@ -133,11 +134,14 @@ def decode_pcm(data: bytes, raw: RawFormat) -> F32:
     return to_float32(_DECODERS[raw.sample_format](data)).reshape(-1, raw.channels)
 
 
-def first_not_finite(frames: F32) -> int | None:
-    """Return the index of the first frame that holds NaN or infinity, or None."""
-    # No sum of finite float32 values overflows float64: one cheap pass tells.
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        total = np.sum(frames, dtype=np.float64)
-    if np.isfinite(total):
+def first_unusable(frames: F32) -> tuple[int, float] | None:
+    """Return the index of the first frame that is no audio, and its value; else None.
+
+    Not audio are NaN and magnitudes over 2**31: nothing is louder, not even 32-bit
+    integers taken for floats, and the power of what is much louder is no float32.
+    """
+    # Two passes that allocate nothing; NaN is the least and the greatest of its array.
+    if np.min(frames, initial=0) >= -MAX_MAGNITUDE and np.max(frames, initial=0) <= MAX_MAGNITUDE:
         return None
-    return int(np.argmin(np.isfinite(frames).reshape(len(frames), -1).all(axis=1)))
+    flat = int(np.argmin(np.abs(frames) <= MAX_MAGNITUDE))
+    return flat // (frames.size // len(frames)), float(frames.flat[flat])
