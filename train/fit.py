@@ -18,7 +18,7 @@ from rt_ser.errors import ConfigError
 from train.arguments import add_data_arguments
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
-from train.run_folder import run_name
+from train.run_folder import is_finished, run_name
 from train.splits import load_split
 from train.training import Task, earlier_run, train_networks, way_of
 from train.views.encoder import Encoder, read_weights
@@ -77,6 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
+    tasks = [task for task in tasks if not _is_done(task)]
+    if not tasks:
+        return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     encoder = None
@@ -103,6 +106,14 @@ def _train(
     for first in range(0, len(asked), together):
         some = asked[first : first + together]
         train_networks(prepared, some, tensorboard=arguments.tensorboard)
+
+
+def _is_done(task: Task) -> bool:
+    """Tell, and say, that a run was finished before."""
+    if not is_finished(task.folder, task.recipe):
+        return False
+    print(f"{task.folder}: finished before, see run.yaml and log.csv there")
+    return True
 
 
 def _taught(task: Task) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from train.examples import CLASSES
 from train.net import Network
 from train.recipe import TrainRecipe, recipe_from
 
+ABOUT = "run.yaml"
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
 
@@ -43,7 +44,22 @@ def write_about(
         "offsets": [round(float(offset), 4) for offset in offsets],
         "recipe": asdict(recipe),
     }
-    (run / "run.yaml").write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+    (run / ABOUT).write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+
+
+def is_finished(run: Path, recipe: TrainRecipe) -> bool:
+    """Tell whether training by a recipe has come to its end in a folder, if it ever began.
+
+    Raises
+    ------
+    ConfigError
+        If another recipe was trained by there.
+    """
+    if not (run / ABOUT).exists():
+        return False
+    if _told_of(run)["recipe"] != asdict(recipe):
+        raise ConfigError(_left_by_another(run, recipe))
+    return (run / WEIGHTS).exists()
 
 
 def write_checkpoint(path: Path, recipe: TrainRecipe, state: dict[str, Any]) -> None:
@@ -63,11 +79,20 @@ def read_checkpoint(path: Path, recipe: TrainRecipe, device: torch.device) -> di
     """
     kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if kept["recipe"] != repr(recipe):
-        raise ConfigError(
-            f"{path}: left by another recipe than {recipe.name!r} now is: "
-            "delete the folder, or train into another"
-        )
+        raise ConfigError(_left_by_another(path.parent, recipe))
     return kept
+
+
+def _left_by_another(run: Path, recipe: TrainRecipe) -> str:
+    return (
+        f"{run}: left by another recipe than {recipe.name!r} now is: "
+        "delete the folder, or train into another"
+    )
+
+
+def _told_of(run: Path) -> dict[str, Any]:
+    told: dict[str, Any] = yaml.safe_load((run / ABOUT).read_text(encoding="utf-8"))
+    return told
 
 
 def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
@@ -80,8 +105,8 @@ def load_run(run: Path) -> tuple[dict[str, Any], TrainRecipe, Network]:
     """
     if not (run / WEIGHTS).exists():
         raise ConfigError(f"{run}: no weights.pt there: finish it with fit first")
-    told = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
-    recipe = recipe_from(told["recipe"], source=str(run / "run.yaml"))
+    told = _told_of(run)
+    recipe = recipe_from(told["recipe"], source=str(run / ABOUT))
     network = Network(recipe_named(recipe.features), classes=CLASSES, shape=recipe.shape)
     network.load_state_dict(torch.load(run / WEIGHTS, map_location="cpu", weights_only=True))
     return told, recipe, network.eval()

@@ -384,4 +384,9 @@ def test_from_a_folder_of_recordings_to_a_finished_run(
     run, recipe, _ = load_run(tmp_path / "runs" / "mine-all-0")
     assert (recipe.name, run["split"], len(run["held"])) == ("mine", None, 1)
     assert main(command) == 0
-    assert "step" not in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'runs' / 'mine-all-0'}: finished before, see run.yaml and log.csv there\n"
+    )
+    (tmp_path / "mine.yaml").write_text(TINY + "weight_decay: 0.5\n", encoding="utf-8")
+    assert main(command) == ConfigError.exit_code
+    assert "mine-all-0: left by another recipe than 'mine' now is" in capsys.readouterr().err

@@ -149,6 +149,23 @@ def test_network_and_teacher_are_shown_the_same_moments() -> None:
     assert seen_in > 10
 
 
+def test_where_nobody_hears_the_same_is_seen() -> None:
+    samples, span = voice(2, 7), np.array([[3_000, 21_000]])
+    for speed in SPEEDS:
+        (pair,) = utterances(samples, span, speed)
+        (alone,) = utterances(samples, span, speed, heard=False)
+        np.testing.assert_array_equal(alone[0], pair[0])
+        assert alone[1].shape == (len(pair[1]), 0)
+    sounds = made_sounds([200] * 3)
+    unheard = replace(sounds, heard=sounds.heard[:, :0])
+    views = draw_views(np.random.default_rng(0), sounds, np.arange(3).repeat(9), 256, BENT,
+                       np.zeros(1, np.int64))  # fmt: skip
+    for part in equally_long(views):
+        seen, heard = Scenery(unheard, CPU).cut(views.take(part))
+        torch.testing.assert_close(seen, Scenery(sounds, CPU).cut(views.take(part))[0])
+        assert heard.shape == (*seen.shape[:2], 0)
+
+
 def test_who_talks_in_the_background_is_as_faint_as_was_drawn() -> None:
     sounds = made_sounds([200, 200], speeds=1)
     views = draw_views(np.random.default_rng(0), sounds, np.zeros(1, np.int64), 256, STRAIGHT,

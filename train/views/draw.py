@@ -129,12 +129,14 @@ class Scenery:
         self._heard = torch.from_numpy(sounds.heard).to(device)
         self._first = torch.from_numpy(sounds.first).to(device)
         self._count = torch.from_numpy(sounds.count).to(device)
-        self._axes = tuple(axis.to(device) for axis in _axes())
+        own, theirs = _axes()
+        self._axes = own.to(device), theirs[: sounds.heard.shape[1]].to(device)
 
     def cut(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is seen and what is heard of views that are equally long.
 
-        Seen is (n, rows, mels) natural log of power, heard (n, rows, MELS) decimal log.
+        Seen is (n, rows, mels) natural log of power, heard (n, rows, MELS) decimal log, or
+        (n, rows, 0) of sounds that nobody hears.
         """
         rows = int(views.rows[0])
         given = {

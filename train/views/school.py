@@ -68,7 +68,8 @@ def found_school(
     readers: list[Item] = [
         (recording.path, told.spans) for recording, told in training_recordings(prepared, "speech")
     ]
-    played = sounds([*(item for _, item in clips), *readers], jobs=jobs)
+    items = [*(item for _, item in clips), *readers]
+    played = sounds(items, heard=encoder is not None, jobs=jobs)
     owner = np.where(played.owner < len(clips), played.owner, -1)
     rng = np.random.default_rng(0)
     scenery = Scenery(played, device)

@@ -34,7 +34,8 @@ class Sounds:
     """Utterances laid end to end, all of one speed after the other.
 
     ``seen`` has shape (rows, mels) and is natural log of power, ``heard`` (rows,
-    MELS) and decimal log, both float16 and in step, a row every 10 ms. ``first`` and
+    MELS) and decimal log, both float16 and in step, a row every 10 ms; ``heard`` has no
+    columns where there is no teacher to hear anything. ``first`` and
     ``count`` have shape (speeds, utterances); ``owner`` (utterances,) is the index of each
     one's recording among those given.
     """
@@ -59,13 +60,14 @@ _Rows = list[tuple[NDArray[np.float16], NDArray[np.float16]]]
 def sounds(
     items: Sequence[Item],
     *,
+    heard: bool = True,
     speeds: Sequence[float] = SPEEDS,
     jobs: int = 1,
     title: str = "speeds",
     quiet: bool = False,
 ) -> Sounds:
-    """Play every recording at every speed and keep what is seen and heard of its utterances."""
-    work = partial(_at_speeds, speeds=tuple(speeds))
+    """Play every recording at every speed; keep what is seen and, if so, heard of utterances."""
+    work = partial(_at_speeds, speeds=tuple(speeds), heard=heard)
     found = work_through(title, work, list(items), jobs=jobs, quiet=quiet)
     owner = [index for index, (_, spans) in enumerate(items) for _ in spans]
     rows = [
@@ -73,27 +75,30 @@ def sounds(
     ]
     count = np.array([len(seen) for seen, _ in rows], np.int64)
     first = np.cumsum(count) - count
-    nothing = (np.zeros((0, DEFAULT_RECIPE.mels), np.float16), np.zeros((0, MELS), np.float16))
+    mels = MELS if heard else 0
+    nothing = (np.zeros((0, DEFAULT_RECIPE.mels), np.float16), np.zeros((0, mels), np.float16))
     return Sounds(
         seen=np.concatenate([nothing[0], *(seen for seen, _ in rows)]),
-        heard=np.concatenate([nothing[1], *(heard for _, heard in rows)]),
+        heard=np.concatenate([nothing[1], *(its for _, its in rows)]),
         first=first.reshape(len(speeds), -1),
         count=count.reshape(len(speeds), -1),
         owner=np.array(owner, np.int64),
     )
 
 
-def _at_speeds(item: Item, *, speeds: Sequence[float]) -> list[_Rows]:
+def _at_speeds(item: Item, *, speeds: Sequence[float], heard: bool) -> list[_Rows]:
     path, spans = item
     if not len(spans):
         return [[] for _ in speeds]
     samples = decode(path)
     begin = max(0, int(spans.min()) - _MARGIN) // FRAME_SAMPLES * FRAME_SAMPLES
     samples, spans = samples[begin : int(spans.max()) + _MARGIN], spans - begin
-    return [utterances(samples, spans, speed) for speed in speeds]
+    return [utterances(samples, spans, speed, heard=heard) for speed in speeds]
 
 
-def utterances(samples: F32, spans: NDArray[np.int64], speed: float) -> _Rows:
+def utterances(
+    samples: F32, spans: NDArray[np.int64], speed: float, *, heard: bool = True
+) -> _Rows:
     """Return the rows of each span, (rows, mels) and (rows, MELS), played at a speed.
 
     Parameters
@@ -103,14 +108,16 @@ def utterances(samples: F32, spans: NDArray[np.int64], speed: float) -> _Rows:
         Start and stop in ``samples``.
     speed : float
         2 is twice as fast and an octave higher.
+    heard : bool
+        Whether somebody hears them; else the latter are (rows, 0).
     """
     import soxr
 
     played = samples if speed == 1.0 else soxr.resample(samples, speed * RATE_HZ, RATE_HZ)
     seen = log_mel(played, DEFAULT_RECIPE).astype(np.float16)
-    heard = heard_mel(played).astype(np.float16)
+    mels = heard_mel(played) if heard else np.zeros((len(seen), 0))
     parts = []
     for start, stop in np.rint(spans / speed).astype(np.int64).tolist():
         first, last = rows_of(start, min(stop, len(played)))
-        parts.append((seen[first:last], heard[first:last]))
+        parts.append((seen[first:last], mels[first:last].astype(np.float16)))
     return parts
