@@ -73,6 +73,14 @@ def demo_cues() -> list[dict[str, Any]]:
     return cues
 
 
+@pytest.fixture
+def recording(demo_samples: F32, tmp_path: Path) -> Path:
+    """The first nine seconds of the bundled recording, as 16-bit PCM."""
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, demo_samples[:144_000], 16_000, subtype="PCM_16")
+    return path
+
+
 @pytest.fixture(scope="session")
 def tensorflow() -> Any:
     """The TensorFlow module, or a skip that says how to get it."""

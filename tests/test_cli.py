@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-import re
-import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from rt_ser.cli import COMMANDS, main
-from rt_ser.cli.common import table
-from rt_ser.cli.models import card, figures
 from rt_ser.cli.outputs import separate
-from rt_ser.model import find_manifest
-from rt_ser.types import F32
-from tests.isolation import environment, isolate
+from tests.isolation import environment
+from tests.program import PROGRAM, events, run, told
 
-PROGRAM = [sys.executable, "-W", "error", "-m", "rt_ser"]
 HEAVY = {"numpy", "yaml", "rich", "soundfile", "sounddevice", "soxr", "tensorflow", "librosa"}
-
-
-def run(
-    *arguments: str, home: Path, stdin: bytes = b"", **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the program in ``home`` and return what it did."""
-    root = str(Path(__file__).resolve().parents[1])
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=home,
-        env=environment(home) | {"PYTHONPATH": root} | variables,
-        input=stdin.decode("latin-1"),
-        encoding="latin-1",
-        capture_output=True,
-        timeout=120,
-    )
-
-
-def events(text: str) -> list[dict[str, Any]]:
-    """Parse lines of JSON."""
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def told(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return what the program told people, without the runtime's own remarks."""
-    return [line for line in done.stderr.splitlines() if not line.startswith("INFO:")]
-
-
-@pytest.fixture
-def recording(demo_samples: F32, tmp_path: Path) -> Path:
-    """The first nine seconds of the bundled recording, as 16-bit PCM."""
-    path = tmp_path / "talk.wav"
-    soundfile.write(path, demo_samples[:144_000], 16_000, subtype="PCM_16")
-    return path
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["replay", "--help"], ["listen", "--help"]])
@@ -307,186 +263,6 @@ def test_a_signal_ends_it_in_order(number: int, recording: Path, tmp_path: Path)
     assert [line["type"] for line in lines].count("summary") == 1
     assert lines[-1]["type"] == "summary"
     assert 0.5 < lines[-1]["duration_s"] < 9.0
-
-
-def on_terminal(
-    arguments: Sequence[str],
-    home: Path,
-    *,
-    sizes: Sequence[tuple[int, int]] = ((80, 24),),
-    **variables: str,
-) -> tuple[int, str]:
-    """Run the program on a pseudo-terminal; return its exit code and all it drew.
-
-    The terminal has the first of ``sizes`` (columns, rows) and takes on the next one
-    for every second of the screen.
-    """
-    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-    termios = pytest.importorskip("termios")
-    root = str(Path(__file__).resolve().parents[1])
-    kept = {name: value for name, value in environment(home).items()
-            if name not in ("COLUMNS", "LINES")}  # fmt: skip
-    known = {"PYTHONPATH": root, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, sizes[0][::-1])
-    process = subprocess.Popen(
-        [*PROGRAM, *arguments], cwd=home, env=kept | known | variables,
-        stdin=theirs, stdout=theirs, stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
-    drawn = bytearray()
-    began = shown_at = time.monotonic()
-    while time.monotonic() - began < 60:
-        if b"\x1b[?1049h" not in drawn:
-            shown_at = time.monotonic()
-        turn = min(int(time.monotonic() - shown_at), len(sizes) - 1)
-        termios.tcsetwinsize(ours, sizes[turn][::-1])
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                drawn += os.read(ours, 65_536)
-            except OSError:  # how Linux says that the other side has closed
-                break
-        elif process.poll() is not None:
-            break
-    os.close(ours)
-    return process.wait(timeout=10), drawn.decode()
-
-
-def screens(drawn: str) -> list[list[str]]:
-    """Return the lines of every screen that was drawn, without colours."""
-    shown = drawn.split("\x1b[?1049h")[1].split("\x1b[?1049l")[0]
-    plain = re.sub(
-        r"\x1b\[[0-9;?]*[A-Za-z]", lambda code: "\f" if code[0][-1] == "H" else "", shown
-    )
-    return [screen.splitlines() for screen in plain.split("\f") if screen.strip()]
-
-
-@pytest.mark.parametrize(("columns", "rows"), [(60, 20), (100, 30)])
-def test_a_terminal_gets_the_screen_and_gets_itself_back(
-    columns: int, rows: int, recording: Path, tmp_path: Path
-) -> None:
-    arguments = ["replay", "talk.wav", "--speed", "4"]
-    code, drawn = on_terminal(arguments, tmp_path, sizes=[(columns, rows)])
-    assert code == 0
-    assert drawn.count("\x1b[?1049h") == drawn.count("\x1b[?1049l") == 1
-    assert drawn.count("\x1b[?25l") <= drawn.count("\x1b[?25h")
-    shown = screens(drawn)
-    assert len(shown) >= 10, "nine seconds at four times the speed, ten a second"
-    for part in ("-60 s", "valence", "neutral", "overflows", "speech", "█"):
-        assert part in "\n".join(shown[-1]), part
-    after = drawn.split("\x1b[?1049l")[1]
-    assert "talk.wav" in after
-    assert "nothing lost" in after
-    assert "Traceback" not in drawn
-
-
-def test_a_terminal_may_change_its_size(recording: Path, tmp_path: Path) -> None:
-    sizes = [(100, 30), (60, 20), (30, 8), (80, 24)]
-    arguments = ["replay", "talk.wav", "--speed", "1.5"]
-    code, drawn = on_terminal(arguments, tmp_path, sizes=sizes)
-    assert code == 0
-    seen = {(max(map(len, screen)), len(screen)) for screen in screens(drawn)}
-    assert set(sizes) <= seen
-    assert "Traceback" not in drawn
-
-
-def test_a_terminal_without_unicode_or_colour_gets_neither(recording: Path, tmp_path: Path) -> None:
-    code, drawn = on_terminal(
-        ["replay", "talk.wav", "--speed", "9"], tmp_path,
-        LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", NO_COLOR="1",
-    )  # fmt: skip
-    assert code == 0
-    assert drawn.isascii()
-    assert "#####" in drawn
-    assert "\x1b[38;" not in drawn
-    assert "\x1b[3" not in drawn.replace("\x1b[39m", "")
-
-
-def test_records_on_a_terminal_are_not_drawn_over(recording: Path, tmp_path: Path) -> None:
-    code, drawn = on_terminal(["replay", "talk.wav", "--speed", "max", "--jsonl"], tmp_path)
-    lines = [line for line in drawn.splitlines() if not line.startswith("INFO:")]
-    assert code == 0
-    assert "\x1b" not in drawn
-    assert events("\n".join(lines))[-1]["type"] == "summary"
-
-
-def test_config_tells_where_each_value_comes_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    isolate(monkeypatch, tmp_path)
-    monkeypatch.delenv("RT_SER_MODEL_NAME", raising=False)
-    monkeypatch.setenv("RT_SER_VAD_HANGOVER_S", "0.6")
-    monkeypatch.chdir(tmp_path)
-    Path("my.yaml").write_text('audio:\n  device: "USB: front"\n')
-    assert main(["config", "--config", "my.yaml", "--vad-mode", "3"]) == 0
-    text = capfd.readouterr().out
-    told = {line.split(":")[0].strip(): line.split("# ")[-1] for line in text.splitlines()}
-    assert told["# settings file"] == "settings file: my.yaml"
-    assert told["device"] == "my.yaml line 2"
-    assert told["hangover_s"] == "RT_SER_VAD_HANGOVER_S"
-    assert told["mode"] == "--vad-mode"
-    assert told["onset_frames"] == "default"
-    tree = yaml.safe_load(text)
-    assert (tree["audio"]["device"], tree["vad"]["mode"]) == ("USB: front", 3)
-    Path("again.yaml").write_text(text)
-    monkeypatch.delenv("RT_SER_VAD_HANGOVER_S")
-    assert main(["config", "--config", "again.yaml"]) == 0
-    assert yaml.safe_load(capfd.readouterr().out) == tree
-
-
-def test_config_explains_every_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    isolate(monkeypatch, tmp_path)
-    assert main(["config", "--explain"]) == 0
-    lines = capfd.readouterr().out.splitlines()
-    mode = next(line for line in lines if line.startswith("  mode:"))
-    assert mode.endswith("# webrtcvad aggressiveness (a whole number from 0 to 3)")
-
-
-def test_models_are_listed_with_licence_and_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    isolate(monkeypatch, tmp_path)
-    name = os.environ.get("RT_SER_MODEL_NAME", "research")
-    assert main(["models", name]) == 0
-    text = capfd.readouterr().out
-    for title in ("licence", "labels", "features", "figures", "data", "file"):
-        assert f"\n  {title} " in text, title
-    assert "checksum right" in text
-    damaged = "\n".join(card(find_manifest(name), ValueError("damaged")))  # type: ignore[arg-type]
-    assert "DAMAGED" in damaged
-
-
-def test_figures_of_any_depth_are_told_on_lines_of_their_own() -> None:
-    metrics = {
-        "command": "python -m train evaluate",
-        "corpora": {"RAVDESS": {"uar": 58.123456, "confusion": [[1]]}, "CREMA-D": {"uar": 64}},
-    }
-    assert list(figures("", metrics)) == [
-        "command python -m train evaluate",
-        "corpora RAVDESS: uar 58.1235",
-        "corpora CREMA-D: uar 64",
-    ]
-
-
-def test_the_screenshot_is_drawn_by_the_program_itself(tmp_path: Path, repo_root: Path) -> None:
-    path = tmp_path / "screen.svg"
-    done = subprocess.run(
-        [sys.executable, "docs/make_screenshot.py", "--output", str(path)],
-        cwd=repo_root,
-        env=environment(tmp_path) | {"PYTHONPATH": str(repo_root)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    drawn = path.read_text(encoding="utf-8").replace("&#160;", " ")
-    for part in ("replaying demo.flac", "surprised", "timeline", "valence", "overflows"):
-        assert part in drawn, part
-
-
-def test_columns_of_a_table_line_up() -> None:
-    assert table([("a", "bbb"), ("aa", "b")]) == ["a   bbb", "aa  b"]
 
 
 def test_a_fault_of_our_own_is_one_line_too_unless_debugging(
