@@ -29,18 +29,19 @@ def refill(path: Path, text: str) -> bool:
 
 
 def short_table(lines: Sequence[Measured]) -> str:
-    """Return the lines that matter most, without verdicts on each distortion."""
+    """Return the lines that a first look needs, each with whether its target is reached."""
     rows = [
         [
             item.title,
             NOT_MEASURED if item.value is None else f"**{number(item.value, item.digits)}**",
             f"{limit(item.must)} / {limit(item.aim)}",
+            "" if item.value is None else item.verdict,
             item.detail,
         ]
         for item in lines
         if item.is_headline
     ]
-    return table(["measure", "measured", "target / aim", "spread"], rows, left=(3,))
+    return table(["measure", "measured", "target / aim", "", "spread"], rows, left=(3, 4))
 
 
 def readme_block(subject: Subject, results: Sequence[Result]) -> str:

@@ -246,7 +246,7 @@ def _robustness(sources: Sources) -> list[Measured]:
         lines.append(
             Measured(
                 title=f"{title}: loss of UAR, points", must=must, aim=must / 2, value=loss,
-                lower_is_better=True, is_headline=False,
+                lower_is_better=True,
             )
         )  # fmt: skip
     return lines
