@@ -41,6 +41,9 @@ and calm. Disgust is not among his words; it stands where "frustrated" does. Neu
 any label unknown here, lies at the origin.
 """
 
+PERHAPS_NO_SPEECH = "perhaps no speech"
+"""Why an estimate may be unsure of a label that has all confidence."""
+
 
 def circumplex(labels: tuple[str, ...]) -> F32:
     """Return valence and arousal of each label, shape (labels, 2), range [-1, 1]."""
@@ -87,6 +90,7 @@ class Estimator:
             speech_prob=prediction.speech_prob,
             level_dbfs=level_dbfs,
             inference_ms=prediction.inference_ms,
+            reason="" if is_speech else PERHAPS_NO_SPEECH,
         )
 
     def remark(

@@ -158,8 +158,8 @@ class Estimate(Span):
     ``labels``. ``label`` is the most probable class of ``probs`` and ``confidence`` its
     probability; while nobody speaks, or too little was said yet, they are an empty string
     and 0, so that silence is never given an emotion. ``valence`` and ``arousal`` lie in
-    [-1, 1]. ``reason`` says why the state is what it is, where that is not for what was
-    heard. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
+    [-1, 1]. ``reason`` says in words why the state is what it is, where ``confidence`` does
+    not. ``age_ms`` and ``inference_ms`` are wall-clock figures of a live
     stream and play no part in the signal path.
     """
 

@@ -161,10 +161,12 @@ def test_below_the_limit_it_is_unsure_and_still_says_which() -> None:
 
 def test_what_may_be_no_speech_is_unsure_however_clear_it_is() -> None:
     """A bark can be angry beyond doubt."""
-    for speech_prob, state in ((0.97, State.SPEECH), (0.96, State.UNSURE)):
+    for speech_prob, state, reason in (
+        (0.97, State.SPEECH, ""), (0.96, State.UNSURE, "perhaps no speech"),
+    ):  # fmt: skip
         estimator = Estimator(LABELS, EstimateSettings())
         estimate = judged(estimator, certain(ANGRY), 16_000, speech_prob=speech_prob)
-        assert (estimate.state, estimate.label) == (state, "angry")
+        assert (estimate.state, estimate.label, estimate.reason) == (state, "angry", reason)
 
 
 @pytest.mark.parametrize("state", [State.SILENCE, State.WARMING_UP, State.STALE])

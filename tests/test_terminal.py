@@ -88,6 +88,10 @@ def test_a_shrinking_terminal_loses_the_least_telling_parts_first() -> None:
         (estimate("", 0.0, state=State.SILENCE), "silence"),
         (estimate("sad", 0.3, state=State.UNSURE), "unsure   perhaps sad  30 %"),
         (
+            estimate("sad", 0.9, state=State.UNSURE, reason="perhaps no speech"),
+            "unsure   perhaps no speech, else sad  90 %",
+        ),
+        (
             estimate("sad", 0.3, state=State.STALE, reason="microphone 'x' hangs"),
             "stale: microphone 'x' hangs",
         ),

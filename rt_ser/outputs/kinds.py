@@ -146,7 +146,7 @@ STATE_CHANGE: Final = Kind(
         *at("stop", "where the state changed"),
         key("state", STATE, "the new state", lambda value, _: str(value.state)),
         key("before", STATE, "the one before", lambda _, context: str(context.before)),
-        key("reason", TEXT, "why, where it is not for what was heard; else empty"),
+        key("reason", TEXT, "why, in words, where the confidence does not tell; else empty"),
         *CLOCK,
     ),
 )  # fmt: skip

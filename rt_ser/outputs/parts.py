@@ -108,7 +108,8 @@ def headline(view: View, look: Look, width: int) -> Text:
         line.append_text(_last_heard(view))
     elif estimate.state is State.UNSURE:
         line.append("unsure", STRONG)
-        line.append_text(_guess("   perhaps ", estimate.label, estimate.confidence, view))
+        doubt = f"{estimate.reason}, else" if estimate.reason else "perhaps"
+        line.append_text(_guess(f"   {doubt} ", estimate.label, estimate.confidence, view))
     else:
         tint = colour(estimate.label, estimate.labels)
         line.append(f" {estimate.label} ", f"bold reverse {tint}")

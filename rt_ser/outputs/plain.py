@@ -41,5 +41,5 @@ def change_line(estimate: Estimate) -> str:
         return f"{time_and_state}  {estimate.reason}".rstrip()
     return (
         f"{time_and_state}  {estimate.label:<10} {percent(estimate.confidence)}"
-        f"  valence {estimate.valence:+.2f}  arousal {estimate.arousal:+.2f}"
-    )
+        f"  valence {estimate.valence:+.2f}  arousal {estimate.arousal:+.2f}  {estimate.reason}"
+    ).rstrip()
