@@ -341,7 +341,7 @@ def test_every_command_is_there(command: str) -> None:
 
 
 def test_what_is_not_installed_is_told_in_one_line(repo_root: Path) -> None:
-    argv = ["report", "--recipe", "fourteenth"]
+    argv = ["report", "--recipe", "fifteenth"]
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
         f"from train.__main__ import main; sys.exit(main({argv!r}))"

@@ -72,7 +72,7 @@ def test_an_untrained_network_has_no_opinion(narrow: Any) -> None:
     assert np.abs(logits_of(narrow, windows(3))["emotion"]).max() < 1.0
 
 
-@pytest.mark.parametrize("name", ["plain", "thirteenth", "fourteenth", "fourteenth_open"])
+@pytest.mark.parametrize("name", ["plain", "thirteenth", "fifteenth", "fifteenth_open"])
 def test_the_full_network_fits_a_small_machine(name: str) -> None:
     """At most 500 kB in int8, and at most 20 million operations a window."""
     shape = load_recipe(name).shape
