@@ -80,17 +80,20 @@ def views(recording: Path, settings: Settings) -> Iterator[View]:
 
 
 def surest(candidates: list[View]) -> View:
-    """Return the view with the surest judgement in the last part of the recording."""
+    """Return the view with the surest judgement, if there is one in the last part of the recording.
+
+    What is not taken for an emotion comes after all that is.
+    """
     end = candidates[-1].meter.position
-    judged = [
-        view
-        for view in candidates
-        if view.estimate is not None
-        and view.estimate.state in (State.SPEECH, State.UNSURE)
-        and view.meter.is_speech
-    ]
-    late = [view for view in judged if view.meter.position > LATEST_SHARE * end]
-    return max(late or judged, key=lambda view: view.estimate.confidence if view.estimate else 0.0)
+
+    def rank(view: View) -> tuple[bool, bool, float]:
+        estimate, meter = view.estimate, view.meter
+        if estimate is None or estimate.state not in (State.SPEECH, State.UNSURE):
+            return False, False, -1.0
+        is_late = meter.position > LATEST_SHARE * end
+        return meter.is_speech and estimate.state is State.SPEECH, is_late, estimate.confidence
+
+    return max(candidates, key=rank)
 
 
 def draw(view: View, columns: int, rows: int) -> str:
