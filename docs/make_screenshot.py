@@ -80,20 +80,20 @@ def views(recording: Path, settings: Settings) -> Iterator[View]:
 
 
 def surest(candidates: list[View]) -> View:
-    """Return the view with the surest judgement, if there is one in the last part of the recording.
-
-    What is not taken for an emotion comes after all that is.
-    """
+    """Return the view that is sure of the most, in the last part of the recording if one is."""
     end = candidates[-1].meter.position
-
-    def rank(view: View) -> tuple[bool, bool, float]:
-        estimate, meter = view.estimate, view.meter
-        if estimate is None or estimate.state not in (State.SPEECH, State.UNSURE):
-            return False, False, -1.0
-        is_late = meter.position > LATEST_SHARE * end
-        return meter.is_speech and estimate.state is State.SPEECH, is_late, estimate.confidence
-
-    return max(candidates, key=rank)
+    sure = [
+        view
+        for view in candidates
+        if view.estimate is not None
+        and view.estimate.state is State.SPEECH
+        and view.meter.is_speech
+    ]
+    late = [view for view in sure if view.meter.position > LATEST_SHARE * end]
+    return max(
+        late or sure or candidates,
+        key=lambda view: view.estimate.confidence if view.estimate else 0.0,
+    )
 
 
 def draw(view: View, columns: int, rows: int) -> str:

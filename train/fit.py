@@ -77,7 +77,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     tasks = [task for recipe in recipes for task in _tasks(arguments, recipe)]
-    tasks = [task for task in tasks if not _is_done(task)]
     if not tasks:
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -108,14 +107,6 @@ def _train(
         train_networks(prepared, some, tensorboard=arguments.tensorboard)
 
 
-def _is_done(task: Task) -> bool:
-    """Tell, and say, that a run was finished before."""
-    if not is_finished(task.folder, task.recipe):
-        return False
-    print(f"{task.folder}: finished before, see run.yaml and log.csv there")
-    return True
-
-
 def _taught(task: Task) -> tuple[Any, ...]:
     """Tell what a task's lesson depends on: peers are of its own seed."""
     return task.recipe.name, task.split, task.seed if task.recipe.peers else None
@@ -134,12 +125,13 @@ def _recipes(names: Sequence[str]) -> list[TrainRecipe]:
 
 
 def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
-    """Return a task for each split and seed that was asked for.
+    """Return a task for each split and seed that was asked for; say which runs were finished.
 
     Raises
     ------
     ConfigError
-        If there is no such split, or not what the recipe builds on: before anybody listens.
+        If there is no such split, not what the recipe builds on, or another recipe's run in
+        its place: before anybody listens.
     """
     tasks = []
     for name in arguments.splits:
@@ -148,6 +140,9 @@ def _tasks(arguments: argparse.Namespace, recipe: TrainRecipe) -> list[Task]:
             load_split(split)
         for seed in arguments.seeds:
             folder = arguments.runs / run_name(recipe.name, split, seed)
+            if is_finished(folder, recipe):
+                print(f"{folder}: finished before, see run.yaml and log.csv there")
+                continue
             earlier = {
                 one: earlier_run(arguments.starts / run_name(one, split, seed), recipe, split)
                 for one in sorted(recipe.earlier)

@@ -160,9 +160,10 @@ def test_where_nobody_hears_the_same_is_seen() -> None:
     unheard = replace(sounds, heard=sounds.heard[:, :0])
     views = draw_views(np.random.default_rng(0), sounds, np.arange(3).repeat(9), 256, BENT,
                        np.zeros(1, np.int64))  # fmt: skip
+    quiet, whole = Scenery(unheard, CPU), Scenery(sounds, CPU)
     for part in equally_long(views):
-        seen, heard = Scenery(unheard, CPU).cut(views.take(part))
-        torch.testing.assert_close(seen, Scenery(sounds, CPU).cut(views.take(part))[0])
+        seen, heard = quiet.cut(views.take(part))
+        torch.testing.assert_close(seen, whole.cut(views.take(part))[0])
         assert heard.shape == (*seen.shape[:2], 0)
 
 

@@ -29,7 +29,7 @@ def refill(path: Path, text: str) -> bool:
 
 
 def short_table(lines: Sequence[Measured]) -> str:
-    """Return the lines that a first look needs, each with whether its target is reached."""
+    """Return the lines that have a target, each with whether it is reached."""
     rows = [
         [
             item.title,
@@ -39,7 +39,7 @@ def short_table(lines: Sequence[Measured]) -> str:
             item.detail,
         ]
         for item in lines
-        if item.is_headline
+        if item.must is not None
     ]
     return table(["measure", "measured", "target / aim", "", "spread"], rows, left=(3, 4))
 

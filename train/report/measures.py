@@ -19,7 +19,7 @@ class Measured:
 
     ``value``, ``must`` and ``aim`` are in the unit that the title names; ``must`` is
     ``None`` where a figure had only to be published. ``detail`` says how many folds and
-    seeds and how far they spread. ``is_headline`` marks what a short table shows.
+    seeds and how far they spread.
     """
 
     title: str
@@ -29,7 +29,6 @@ class Measured:
     detail: str = ""
     lower_is_better: bool = False
     digits: int = 1
-    is_headline: bool = True
 
     @property
     def verdict(self) -> str:
@@ -257,7 +256,7 @@ def _soon(sources: Sources) -> Measured:
     shares = [mean_of(items, _share_after) for items in sources.by_corpus().values()]
     value = mean(shares)
     title = "UAR after 1.5 s, % of the whole clip's"
-    return Measured(title=title, must=None, aim=90, value=value, is_headline=False)
+    return Measured(title=title, must=None, aim=90, value=value)
 
 
 def _share_after(card: Card, seconds: float = 1.5) -> float | None:

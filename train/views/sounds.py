@@ -115,9 +115,9 @@ def utterances(
 
     played = samples if speed == 1.0 else soxr.resample(samples, speed * RATE_HZ, RATE_HZ)
     seen = log_mel(played, DEFAULT_RECIPE).astype(np.float16)
-    mels = heard_mel(played) if heard else np.zeros((len(seen), 0))
+    mels = (heard_mel(played) if heard else np.zeros((len(seen), 0))).astype(np.float16)
     parts = []
     for start, stop in np.rint(spans / speed).astype(np.int64).tolist():
         first, last = rows_of(start, min(stop, len(played)))
-        parts.append((seen[first:last], mels[first:last].astype(np.float16)))
+        parts.append((seen[first:last], mels[first:last]))
     return parts
