@@ -74,8 +74,8 @@ class TrainRecipe:
     So many ``views`` of each utterance are shown, to a teacher too if there is one, see
     :mod:`train.views`: ``teacher_share`` of each target is its opinion, and ``imitation``
     weighs the error in saying where it places the view. ``peers`` are recipes whose
-    networks, of the same split and seed, are the teacher; a large encoder is if there are
-    none.
+    networks, of the same split and seed, are the teacher; if there are none, heads on a large
+    encoder are, and of what these are fitted to crowds' votes have ``teacher_votes``.
     """
 
     name: str
@@ -105,6 +105,7 @@ class TrainRecipe:
     short_frames: int = 256
     speech_loss: float = 0.2
     teacher_share: float = 0.0
+    teacher_votes: float = 0.0
     imitation: float = 0.0
     views: int = 12
     peers: list[str] = field(default_factory=list)

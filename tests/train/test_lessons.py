@@ -16,7 +16,7 @@ import torch
 from tests.train.made_up import cremad_clip, ravdess_clip
 from train.corpora import Clip
 from train.corpora.clip import LABELS
-from train.examples import class_mask
+from train.examples import CLASSES, class_mask
 from train.splits import parts_of
 from train.views.lessons import BY_NONE, PLACES, Pupils, lessons
 
@@ -37,6 +37,7 @@ def pupils_of(clips: list[Clip], *, signal: float) -> Pupils:
     return Pupils(
         pooled=torch.from_numpy(pooled.astype(np.float16)),
         targets=torch.tensor([clip.target for clip in clips]),
+        fitted=torch.from_numpy(np.eye(CLASSES, dtype=np.float32)[[c.target for c in clips]]),
         masks=torch.from_numpy(np.array([class_mask(clip.corpus) for clip in clips])),
         drawn=torch.ones(len(clips)),
         part=torch.from_numpy(parts_of(clips, 5)),
@@ -59,6 +60,19 @@ def test_an_opinion_is_right_where_the_emotion_can_be_heard() -> None:
     _, opinions = lessons(pupils)
     torch.testing.assert_close(opinions.sum(1), torch.ones(len(CLIPS)))
     assert (opinions[:, LABELS.index("calm")] == 0).all()  # a class that CREMA-D does not have
+
+
+def test_heads_that_are_told_votes_say_what_the_crowd_hears() -> None:
+    """The crowd hears every second time that somebody is angry as neutral."""
+    pupils = pupils_of(CLIPS, signal=6.0)
+    angry, neutral = LABELS.index("angry"), LABELS.index("neutral")
+    fitted = pupils.fitted.clone()
+    fitted[:, neutral] += 0.5 * fitted[:, angry]
+    fitted[:, angry] *= 0.5
+    rows = pupils.targets == angry
+    for told, least, most in ((pupils.fitted, 0.0, 0.15), (fitted, 0.35, 0.75)):
+        _, opinions = lessons(replace(pupils, fitted=told))
+        assert least <= float(opinions[rows, neutral].mean()) <= most
 
 
 def test_of_a_corpus_with_one_speaker_nobody_else_has_an_opinion() -> None:

@@ -45,13 +45,15 @@ class Pupils:
     """Views of one training side, as the teacher knows them; everything lies on one device.
 
     ``pooled`` (n, any) is what the encoder made of them; ``targets`` (n,) the right
-    class, ``masks`` (n, classes) those that the corpus has, ``drawn`` (n,) how often it is
+    class, ``fitted`` (n, classes) what heads are fitted to, which crowds' votes may have a
+    part in; ``masks`` (n, classes) those that the corpus has, ``drawn`` (n,) how often it is
     drawn. ``part`` (n,) groups speakers; -1 is fitted to by all heads and judged by none,
     ``BY_NONE`` is fitted to by none and judged by none.
     """
 
     pooled: torch.Tensor
     targets: torch.Tensor
+    fitted: torch.Tensor
     masks: torch.Tensor
     drawn: torch.Tensor
     part: torch.Tensor
@@ -105,7 +107,7 @@ class Heads(nn.Module):
 
 
 def fit_heads(found: torch.Tensor, pupils: Pupils) -> Heads:
-    """Fit heads to labels, each corpus scored over its own classes.
+    """Fit heads to labels and votes, each corpus scored over its own classes.
 
     Head ``h`` never sees a view of part ``h % PARTS``.
     """
@@ -128,7 +130,7 @@ def fit_heads(found: torch.Tensor, pupils: Pupils) -> Heads:
             group["lr"] = one_cycle(step, steps, _PEAK_RATE)
         chosen = order[:, step * _BATCH : (step + 1) * _BATCH]
         logits = heads(found[chosen].float()) + barred[chosen]
-        loss = functional.cross_entropy(logits.flatten(0, 1), pupils.targets[chosen].flatten())
+        loss = functional.cross_entropy(logits.flatten(0, 1), pupils.fitted[chosen].flatten(0, 1))
         optimizer.zero_grad()
         (loss * len(own)).backward()
         optimizer.step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ def _pupils(school: School, rows: list[I64], told: _Told, shown: I64) -> Pupils:
     ]
     known = {
         name: torch.from_numpy(getattr(told, name)[shown]).to(device)
-        for name in ("targets", "masks", "drawn", "part")
+        for name in ("targets", "fitted", "masks", "drawn", "part")
     }
     return Pupils(pooled=torch.cat(pooled), **known)
 
@@ -149,6 +149,7 @@ class _Told:
 
     targets: I64
     soft: F32
+    fitted: F32
     masks: F32
     drawn: F32
     part: I64
@@ -161,9 +162,11 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
     clips = [school.clips[school.owner[index]] for index in labelled]
     targets, part = np.zeros(n, np.int64), np.full(n, BY_NONE)
     soft, masks = np.zeros((n, CLASSES), np.float32), np.zeros((n, CLASSES), np.float32)
-    drawn = np.zeros(n, np.float32)
+    fitted, drawn = np.zeros((n, CLASSES), np.float32), np.zeros(n, np.float32)
+    heads = replace(recipe, vote_weight=recipe.teacher_votes, label_smoothing=0.0)
     targets[labelled] = [clip.target for clip in clips]
     soft[labelled] = [soft_target(clip, recipe) for clip in clips]
+    fitted[labelled] = [soft_target(clip, heads) for clip in clips]
     masks[labelled] = [class_mask(clip.corpus) for clip in clips]
     part[labelled] = parts_of(clips, PARTS)
     share = recipe.read_share if len(readers) else 0.0
@@ -172,4 +175,4 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
         known = masks[labelled].max(axis=0)
         soft[readers], masks[readers] = read_target(known), known
         drawn[readers] = share * school.count[readers] / school.count[readers].sum()
-    return _Told(targets=targets, soft=soft, masks=masks, drawn=drawn, part=part)
+    return _Told(targets=targets, soft=soft, fitted=fitted, masks=masks, drawn=drawn, part=part)
