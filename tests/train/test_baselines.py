@@ -14,6 +14,7 @@ import soundfile
 
 from rt_ser.types import RATE_HZ
 from tests.train.made_up import EMOTIONS, voice
+from train.__main__ import main
 from train.baselines import PLANS, experiments, network, svm
 from train.baselines.experiments import RANDOM, SYSTEMS, Result, at_random, by_fold, keep, read
 from train.baselines.features import SETS, Described, describe, means, tutorial
@@ -161,6 +162,12 @@ def test_plans_name_what_there_is() -> None:
     assert set(SYSTEMS.values()) == set(SETS)
     named = {name for plan in PLANS.values() for name in plan} - {RANDOM}
     assert named <= set(protocols())
+
+
+def test_what_nobody_measures_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    argv = ["baselines", "--data", str(tmp_path), "--system", "egemaps-svm"]
+    assert main([*argv, "--protocol", RANDOM]) == 2
+    assert "tutorial-cnn by random, ravdess_folds" in capsys.readouterr().err
 
 
 def test_what_is_kept_is_complete() -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rt_ser.errors import ConfigError
 from train.arguments import add_data_arguments
 
 PLANS: dict[str, tuple[str, ...]] = {
     "egemaps-svm": ("ravdess_folds", "cremad_tfds", "cremad_5fold"),
     "compare-svm": ("ravdess_folds", "cremad_tfds", "cremad_5fold"),
-    "tutorial-cnn": ("random", "ravdess_folds"),
+    "tutorial-cnn": ("random", "ravdess_folds", "cremad_tfds", "cremad_5fold"),
 }
 """What each system is measured on."""
 
@@ -40,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure the systems that are asked for, keeping each result as soon as it is there."""
+    """Measure the systems that are asked for, keeping each result as soon as it is there.
+
+    Raises
+    ------
+    ConfigError
+        If none of them is measured by any of the protocols that are asked for.
+    """
     from train.baselines.experiments import keep, measure
 
     # Always in this order: openSMILE aborts in a process that has loaded TensorFlow.
@@ -50,6 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
         for protocol in plan
         if system in (arguments.system or PLANS) and protocol in (arguments.protocol or plan)
     ]
+    if not wanted:
+        plans = "; ".join(f"{system} by {', '.join(plan)}" for system, plan in PLANS.items())
+        raise ConfigError(f"nothing to measure: {plans}")
     for system, protocol in wanted:
         data, cache = arguments.data, arguments.cache
         for item in measure(system, protocol, data, cache, jobs=arguments.jobs):
