@@ -53,16 +53,19 @@ def is_training_source(source: str) -> bool:
     return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 3 != 0
 
 
-def soft_target(clip: Clip, recipe: TrainRecipe) -> F32:
-    """Return a clip's class distribution: its label, blended with a crowd's votes, smoothed."""
+def soft_target(clip: Clip, *, vote_weight: float, smoothing: float) -> F32:
+    """Return a clip's class distribution: its label, blended with a crowd's votes, smoothed.
+
+    Where there are votes they have ``vote_weight`` of it, and of all that ``smoothing`` is
+    spread evenly over the corpus's classes; both are shares from 0 to 1.
+    """
     mask = class_mask(clip.corpus)
     target = np.zeros(CLASSES, np.float32)
     target[clip.target] = 1.0
-    if clip.votes is not None and recipe.vote_weight and sum(clip.votes):
+    if clip.votes is not None and vote_weight and sum(clip.votes):
         votes = np.array(clip.votes, np.float32) * mask
-        target = (1 - recipe.vote_weight) * target + recipe.vote_weight * votes / votes.sum()
-    smooth = recipe.label_smoothing
-    target = (1 - smooth) * target + smooth * mask / mask.sum()
+        target = (1 - vote_weight) * target + vote_weight * votes / votes.sum()
+    target = (1 - smoothing) * target + smoothing * mask / mask.sum()
     return np.asarray(target, np.float32)
 
 
@@ -95,11 +98,12 @@ def labelled_examples(
             position += len(part)
         kept.append(clip)
     used = [kept[index] for index in source]
+    shares = {"vote_weight": recipe.vote_weight, "smoothing": recipe.label_smoothing}
     return Examples(
         rows=np.concatenate(rows),
         first=np.array(first, np.int64),
         count=np.array(count, np.int64),
-        targets=np.array([soft_target(clip, recipe) for clip in used]).reshape(-1, CLASSES),
+        targets=np.array([soft_target(clip, **shares) for clip in used]).reshape(-1, CLASSES),
         masks=np.array([class_mask(clip.corpus) for clip in used]).reshape(-1, CLASSES),
         is_speech=np.ones(len(used), np.bool_),
         weights=utterance_weights(used, np.array(count, np.int64), recipe),

@@ -92,8 +92,7 @@ def test_targets_are_distributions_over_the_corpus_own_classes(
     own = class_mask(corpus)
     votes = [count * int(has) for count, has in zip(votes, own, strict=True)]
     clip = replace(cremad_clip(1, emotion), corpus=corpus, votes=tuple(votes))
-    recipe = replace(RECIPE, label_smoothing=smoothing, vote_weight=vote_weight)
-    target = soft_target(clip, recipe)
+    target = soft_target(clip, vote_weight=vote_weight, smoothing=smoothing)
     assert target.dtype == np.float32
     assert target.sum() == pytest.approx(1.0, abs=1e-5)
     assert target.min() >= 0.0
@@ -104,7 +103,7 @@ def test_a_target_worked_out_by_hand() -> None:
     """Half label, half votes of 3 to 1, a fifth of it smoothed over six classes."""
     votes = tuple(3 if label == "sad" else int(label == "neutral") for label in LABELS)
     clip = replace(cremad_clip(1, "sad"), votes=votes)
-    target = soft_target(clip, replace(RECIPE, label_smoothing=0.2, vote_weight=0.5))
+    target = soft_target(clip, vote_weight=0.5, smoothing=0.2)
     assert target[LABELS.index("sad")] == pytest.approx(0.8 * (0.5 + 0.375) + 0.2 / 6)
     assert target[LABELS.index("neutral")] == pytest.approx(0.8 * 0.125 + 0.2 / 6)
     assert target[LABELS.index("happy")] == pytest.approx(0.2 / 6)
@@ -114,7 +113,7 @@ def test_a_target_worked_out_by_hand() -> None:
 @pytest.mark.parametrize("votes", [None, (0,) * 8])
 def test_without_votes_only_the_label_counts(votes: tuple[int, ...] | None) -> None:
     clip = replace(cremad_clip(1, "sad"), votes=votes)
-    target = soft_target(clip, replace(RECIPE, label_smoothing=0.0, vote_weight=0.9))
+    target = soft_target(clip, vote_weight=0.9, smoothing=0.0)
     np.testing.assert_array_equal(target, np.eye(8, dtype=np.float32)[LABELS.index("sad")])
 
 

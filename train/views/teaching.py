@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -163,10 +163,11 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
     targets, part = np.zeros(n, np.int64), np.full(n, BY_NONE)
     soft, masks = np.zeros((n, CLASSES), np.float32), np.zeros((n, CLASSES), np.float32)
     fitted, drawn = np.zeros((n, CLASSES), np.float32), np.zeros(n, np.float32)
-    heads = replace(recipe, vote_weight=recipe.teacher_votes, label_smoothing=0.0)
     targets[labelled] = [clip.target for clip in clips]
-    soft[labelled] = [soft_target(clip, recipe) for clip in clips]
-    fitted[labelled] = [soft_target(clip, heads) for clip in clips]
+    votes, smoothing = recipe.vote_weight, recipe.label_smoothing
+    soft[labelled] = [soft_target(c, vote_weight=votes, smoothing=smoothing) for c in clips]
+    votes = recipe.teacher_votes
+    fitted[labelled] = [soft_target(c, vote_weight=votes, smoothing=0.0) for c in clips]
     masks[labelled] = [class_mask(clip.corpus) for clip in clips]
     part[labelled] = parts_of(clips, PARTS)
     share = recipe.read_share if len(readers) else 0.0
