@@ -16,6 +16,7 @@ import torch
 
 from rt_ser.errors import ConfigError
 from train.arguments import add_data_arguments
+from train.memory import keep_freed_memory
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe, load_recipe
 from train.run_folder import is_finished, run_name
@@ -80,6 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not tasks:
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.backends.cudnn.benchmark = True
     encoder = None
     if recipes[0].asks_encoder:
