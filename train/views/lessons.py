@@ -31,10 +31,11 @@ _COMPONENTS = 512
 _SAMPLE = 32_768
 _HEADS = 3
 _HIDDEN = 256
-_FEWEST_STEPS, _MOST_STEPS = 100, 1500
+_FEWEST_STEPS, _MOST_STEPS = 100, 3000
 _EPOCHS = 20
 _BATCH = 128
-_PEAK_RATE = 1.5e-3
+_PEAK_RATE = 3e-3
+_DECAY = 0.1
 _FARTHEST = 4.0
 _AT_ONCE = 16_384
 _FEW = 8192
@@ -62,8 +63,8 @@ class Pupils:
 def lessons(pupils: Pupils) -> tuple[torch.Tensor, torch.Tensor]:
     """Return places (n, PLACES) and opinions (n, classes), zero where there is none."""
     torch.manual_seed(0)
-    found = coordinates(pupils.pooled)
-    heads = fit_heads(found, pupils)
+    found, deviations = coordinates(pupils.pooled)
+    heads = fit_heads(found, deviations, pupils)
     logits = _ask(heads, found, pupils.part)
     temperature = _temperature(logits, pupils)
     cold = (logits / temperature).masked_fill(pupils.masks == 0, -torch.inf)
@@ -71,28 +72,39 @@ def lessons(pupils: Pupils) -> tuple[torch.Tensor, torch.Tensor]:
     return found[:, :PLACES], told
 
 
-def coordinates(pooled: torch.Tensor) -> torch.Tensor:
-    """Return rows' whitened principal components, bounded, the widest first, float16."""
+def coordinates(pooled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return rows' whitened principal components, float16, and the deviation that each had.
+
+    They are bounded, the widest first.
+    """
     chosen = torch.randperm(len(pooled), device=pooled.device)[:_SAMPLE]
     sample = pooled[chosen].float()
     mean, scale = sample.mean(0), sample.std(0) + 1e-4
     sample = (sample - mean) / scale
     count = min(_COMPONENTS, len(sample) - 1, sample.shape[1])
     _, strengths, axes = torch.svd_lowrank(sample, q=count, niter=3)
-    axes = axes * ((len(sample) - 1) ** 0.5 / strengths)
+    deviations = strengths / (len(sample) - 1) ** 0.5
+    axes = axes / deviations
     parts = [
         (((part.float() - mean) / scale) @ axes).clamp(-_FARTHEST, _FARTHEST).half()
         for part in pooled.split(_AT_ONCE)
     ]
-    return torch.cat(parts)
+    return torch.cat(parts), deviations
 
 
 class Heads(nn.Module):
-    """As many networks of one hidden layer as there are groups of speakers, times three."""
+    """As many networks of one hidden layer as there are groups of speakers, times three.
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    They see components with the deviations that these had: whitened, the faintest, which
+    are mostly noise, would count as much as the widest.
+    """
+
+    _widths: torch.Tensor
+
+    def __init__(self, deviations: torch.Tensor, classes: int) -> None:
         super().__init__()
-        count = PARTS * _HEADS
+        count, inputs = PARTS * _HEADS, len(deviations)
+        self.register_buffer("_widths", deviations / deviations.square().mean().sqrt())
         self.first = nn.Parameter((torch.rand(count, inputs, _HIDDEN) * 2 - 1) / inputs**0.5)
         self.second = nn.Parameter((torch.rand(count, _HIDDEN, classes) * 2 - 1) / _HIDDEN**0.5)
         self.first_bias = nn.Parameter(torch.zeros(count, 1, _HIDDEN))
@@ -100,21 +112,22 @@ class Heads(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (heads, n, classes) of what each head sees, (heads, n, inputs)."""
-        x = functional.dropout(x, 0.3, self.training)
+        x = functional.dropout(x * self._widths, 0.3, self.training)
         x = functional.relu(torch.baddbmm(self.first_bias, x, self.first))
         x = functional.dropout(x, 0.3, self.training)
         return torch.baddbmm(self.second_bias, x, self.second)
 
 
-def fit_heads(found: torch.Tensor, pupils: Pupils) -> Heads:
+def fit_heads(found: torch.Tensor, deviations: torch.Tensor, pupils: Pupils) -> Heads:
     """Fit heads to labels and votes, each corpus scored over its own classes.
 
     Head ``h`` never sees a view of part ``h % PARTS``.
     """
     device = found.device
-    heads = Heads(found.shape[1], pupils.masks.shape[1])
+    heads = Heads(deviations, pupils.masks.shape[1])
     heads.to(device)
-    optimizer = torch.optim.AdamW(heads.parameters(), lr=_PEAK_RATE, weight_decay=1e-2, fused=True)
+    decay = {"lr": _PEAK_RATE, "weight_decay": _DECAY}
+    optimizer = torch.optim.AdamW(heads.parameters(), **decay, fused=True)
     barred = (1.0 - pupils.masks) * -1e9
     own = torch.arange(PARTS * _HEADS, device=device) % PARTS
     shares = pupils.drawn * (pupils.part != BY_NONE)
