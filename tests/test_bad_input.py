@@ -298,7 +298,15 @@ OUTPUTS = [
         6,
     ),
 ]
+ENDLESS = "a" * 2_500 + "b" * 60
 MODELS = [
+    Row(
+        f"replay a.wav --model {ENDLESS}",
+        sound("a.wav"),
+        f"model '{'a' * 199}...{'b' * 59}' is not installed: "
+        "choose open or research, or give the path of a .tflite file",
+        5,
+    ),
     Row(
         "replay a.wav --model no.tflite",
         sound("a.wav"),
@@ -316,7 +324,7 @@ MODELS = [
 TABLE = COMMAND_LINE + SETTINGS + RECORDINGS + OUTPUTS + MODELS
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.argv)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.argv[:80])
 def test_a_mistake_gets_one_line_and_an_exit_code(
     row: Row,
     tmp_path: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import Field
@@ -52,9 +53,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def tell(message: str) -> None:
-    """Write one line to standard error, whatever a foreign name in it contains."""
+    """Write one line to standard error, whatever a foreign name in it contains.
+
+    Of words longer than 300 letters the middle is left out: what to do next comes after them.
+    """
     if sys.stderr is not None:
         line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+        line = re.sub(r"\S{301,}", lambda word: f"{word[0][:200]}...{word[0][-60:]}", line)
         print(f"rt-ser: {line}", file=sys.stderr, flush=True)
 
 
