@@ -12,7 +12,8 @@ def keep_freed_memory() -> bool:
     """Ask glibc to keep what this process frees, see mallopt(3), and tell whether it did.
 
     A network's maps are as large at every step, tens of megabytes each, and such blocks go
-    back to the system unless told otherwise. Steps on a processor then take a fifth longer.
+    back to the system unless told otherwise. Steps on a processor then take a fifth
+    to a quarter longer.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -126,8 +126,9 @@ def fit_heads(found: torch.Tensor, deviations: torch.Tensor, pupils: Pupils) -> 
     device = found.device
     heads = Heads(deviations, pupils.masks.shape[1])
     heads.to(device)
-    decay = {"lr": _PEAK_RATE, "weight_decay": _DECAY}
-    optimizer = torch.optim.AdamW(heads.parameters(), **decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        heads.parameters(), lr=_PEAK_RATE, weight_decay=_DECAY, fused=True
+    )
     barred = (1.0 - pupils.masks) * -1e9
     own = torch.arange(PARTS * _HEADS, device=device) % PARTS
     shares = pupils.drawn * (pupils.part != BY_NONE)

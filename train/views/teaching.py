@@ -164,10 +164,13 @@ def _told(school: School, recipe: TrainRecipe, utterances: I64) -> _Told:
     soft, masks = np.zeros((n, CLASSES), np.float32), np.zeros((n, CLASSES), np.float32)
     fitted, drawn = np.zeros((n, CLASSES), np.float32), np.zeros(n, np.float32)
     targets[labelled] = [clip.target for clip in clips]
-    votes, smoothing = recipe.vote_weight, recipe.label_smoothing
-    soft[labelled] = [soft_target(c, vote_weight=votes, smoothing=smoothing) for c in clips]
-    votes = recipe.teacher_votes
-    fitted[labelled] = [soft_target(c, vote_weight=votes, smoothing=0.0) for c in clips]
+    soft[labelled] = [
+        soft_target(clip, vote_weight=recipe.vote_weight, smoothing=recipe.label_smoothing)
+        for clip in clips
+    ]
+    fitted[labelled] = [
+        soft_target(clip, vote_weight=recipe.teacher_votes, smoothing=0.0) for clip in clips
+    ]
     masks[labelled] = [class_mask(clip.corpus) for clip in clips]
     part[labelled] = parts_of(clips, PARTS)
     share = recipe.read_share if len(readers) else 0.0
