@@ -15,7 +15,7 @@ from rt_ser.audio.source import AudioSource
 from rt_ser.config import Settings, shown
 from rt_ser.errors import InputError
 from rt_ser.hooks import Hooks
-from rt_ser.model import Classifier, shared_classifier
+from rt_ser.model import Classifier, attuned, shared_classifier
 from rt_ser.mute import HOLD_OFF_S
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
@@ -271,5 +271,5 @@ def _stream(
 
 def _classifier(model: str | Path | Classifier | None, settings: Settings) -> Classifier:
     if model is None or isinstance(model, str | Path):
-        return shared_classifier(model or settings.model.name, threads=settings.model.threads)
-    return model
+        model = shared_classifier(model or settings.model.name, threads=settings.model.threads)
+    return attuned(model, settings.model.voice)

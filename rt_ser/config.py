@@ -150,6 +150,9 @@ class ModelSettings(_Section):
         "research", "an installed model's name, or the path of a .tflite file with its .yaml"
     )
     threads: int = option(1, "inference threads", low=1, high=8)
+    voice: str | None = option(
+        None, "whose voice it is: a file that `rt-ser enroll` wrote; empty for a stranger"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

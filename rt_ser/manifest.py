@@ -28,7 +28,9 @@ class Manifest:
     ``labels`` name the emotion logits in order. ``temperature`` divides them before the
     softmax (Guo et al. 2017). ``metrics`` are free-form figures, each with the command
     that made it; ``licence`` says what the weights may be used for, ``data`` what they
-    were trained on.
+    were trained on. ``ordinary``, where it is known, is what the model says of people whom
+    it has never heard when they feel nothing in particular: a mean log-probability for
+    each label, in nats.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Manifest:
     data: tuple[Mapping[str, Any], ...] = ()
     quantisation: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    ordinary: tuple[float, ...] | None = None
     path: Path = Path()
 
     @property
@@ -120,8 +123,20 @@ def _manifest(tree: dict[str, Any], path: Path) -> Manifest:
         data=tuple(tree.get("data") or ()),
         quantisation=dict(tree.get("quantisation") or {}),
         metrics=dict(tree.get("metrics") or {}),
+        ordinary=_ordinary(tree.get("ordinary"), labels),
         path=path.with_suffix(".tflite"),
     )
+
+
+def _ordinary(told: Any, labels: list[Any]) -> tuple[float, ...] | None:
+    if told is None:
+        return None
+    if not isinstance(told, dict) or set(told) != set(labels):
+        raise ValueError(f"ordinary={shown(told)} must be a mapping of each label to a number")
+    values = tuple(float(told[label]) for label in labels)
+    if not all(math.isfinite(value) and value <= 0.0 for value in values):
+        raise ValueError(f"ordinary={shown(told)} must hold finite numbers, none above 0")
+    return values
 
 
 def _recipe(features: Any) -> Recipe:

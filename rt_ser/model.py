@@ -20,6 +20,7 @@ from rt_ser.errors import ModelError
 from rt_ser.interpreter import open_interpreter
 from rt_ser.manifest import Manifest, read_manifest, read_model
 from rt_ser.types import F32, LogMel, Prediction, freeze
+from rt_ser.voice import OwnVoice, read_voice
 
 PACKAGE = "rt_ser.models"
 
@@ -183,6 +184,31 @@ class SharedClassifier:
 
     def _open(self) -> TfliteClassifier:
         return TfliteClassifier(self.manifest, threads=self._threads, content=self._content)
+
+
+class AttunedClassifier:
+    """A classifier whose judgements have one person's own voice taken off."""
+
+    def __init__(self, classifier: Classifier, voice: OwnVoice) -> None:
+        self.manifest = classifier.manifest
+        self._classifier, self._voice = classifier, voice
+
+    def predict(self, features: LogMel) -> Prediction:
+        """Judge one window as the classifier does, then attune what it says."""
+        return self._voice.attune(self._classifier.predict(features))
+
+
+def attuned(classifier: Classifier, voice: str | None) -> Classifier:
+    """Return a classifier attuned to the voice in a file, or as it is where there is none.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        As :func:`rt_ser.voice.read_voice` does.
+    """
+    if not voice:
+        return classifier
+    return AttunedClassifier(classifier, read_voice(Path(voice), classifier.manifest))
 
 
 _Loaded: TypeAlias = WeakValueDictionary[Hashable, SharedClassifier]

@@ -78,7 +78,8 @@ COMMAND_LINE = [
     Row(
         "transcribe a.wav",
         nothing,
-        "unknown command 'transcribe': there are listen, replay, devices, models, doctor, config",
+        "unknown command 'transcribe': there are listen, replay, enroll, devices, models, doctor, "
+        "config",
         2,
     ),
     Row("--verbose", nothing, "unrecognized arguments: --verbose; see `rt-ser --help`", 2),
@@ -203,6 +204,60 @@ SETTINGS = [
         "my.yaml line 2: not valid YAML: expected ',' or '}', but got '<stream end>'",
         2,
     ),
+    Row(
+        "replay a.wav --voice me.yaml",
+        sound("a.wav"),
+        "voice me.yaml: No such file or directory: make one with rt-ser enroll",
+        2,
+    ),
+    Row(
+        "replay a.wav --voice me.yaml",
+        both(sound("a.wav"), holding("me.yaml", "shift: [")),
+        "me.yaml: no voice: make one with rt-ser enroll, in a new file",
+        2,
+    ),
+    Row(
+        "replay a.wav --voice me.yaml",
+        both(
+            sound("a.wav"),
+            holding("me.yaml", "{model: mine, sha256: '0', speech_s: 9, shift: [0, 0]}"),
+        ),
+        "me.yaml: learnt for another model (mine), not this research: make it anew with "
+        "rt-ser enroll",
+        5,
+    ),
+    Row(
+        "enroll a.wav",
+        sound("a.wav"),
+        "a.wav would be the voice's file: give one that ends in .yaml, recordings after it",
+        2,
+    ),
+    Row(
+        "enroll me.yaml a.wav",
+        both(sound("a.wav"), holding("me.yaml", "vad: {mode: 1}")),
+        "me.yaml: is there and holds no voice: give another file",
+        2,
+    ),
+    Row(
+        "enroll no/me.yaml",
+        nothing,
+        "no/me.yaml: no such folder: make it, or give another file",
+        6,
+    ),
+    Row(
+        "enroll me.yaml a.wav",
+        sound("a.wav"),
+        "0.0 s of speech are too few to learn a voice from: give 2 s or more, best 15",
+        3,
+    ),
+    Row(
+        "enroll me.yaml a.wav --model open",
+        sound("a.wav"),
+        "model open does not tell how strangers sound, so that nobody's own voice can be told "
+        "from it: take model research",
+        5,
+    ),
+    Row("enroll me.yaml no.wav", nothing, "no.wav: no such file", 3),
 ]
 RECORDINGS = [
     Row("replay no.wav", nothing, "no.wav: no such file", 3),

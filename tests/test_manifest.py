@@ -83,6 +83,13 @@ def test_what_is_missing_is_named(folder: Path, key: str) -> None:
     )
 
 
+def test_how_strangers_sound_is_read_in_the_order_of_labels(folder: Path) -> None:
+    told = {"angry": -3.0, "calm": -0.5}
+    manifest = read_manifest(written(folder, lambda tree: tree.update(ordinary=told)))
+    assert manifest.ordinary == (-0.5, -3.0)
+    assert read_manifest(written(folder)).ordinary is None
+
+
 @pytest.mark.parametrize("key", ["summary", "data", "metrics"])
 def test_what_may_be_left_out(folder: Path, key: str) -> None:
     assert read_manifest(written(folder, lambda tree: tree.pop(key))).name == "mine"
@@ -122,6 +129,20 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "features by name only": (
         lambda t: t.update(features="logmel64-v1"),
         "features='logmel64-v1' must be a mapping of keys to values: export the model again",
+    ),
+    "strangers as a list": (
+        lambda t: t.update(ordinary=[-1.0, -2.0]),
+        "ordinary=[-1.0, -2.0] must be a mapping of each label to a number: export the model again",
+    ),
+    "strangers without a label": (
+        lambda t: t.update(ordinary={"calm": -1.0}),
+        "ordinary={'calm': -1.0} must be a mapping of each label to a number: "
+        "export the model again",
+    ),
+    "strangers that are no number": (
+        lambda t: t.update(ordinary={"calm": -1.0, "angry": float("nan")}),
+        "ordinary={'angry': nan, 'calm': -1.0} must hold finite numbers, none above 0: "
+        "export the model again",
     ),
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "make the int8 TFLite file and its manifest from a trained network",
     "evaluate": "score an int8 file through the live pipeline on a split's test speakers",
     "robustness": "measure noise, level, telephone and room, and emotions where nobody speaks",
+    "enrollment": "measure what a few seconds of a person's ordinary speech are worth",
     "baselines": "measure the usual features, classifiers and mistakes, to compare with",
     "report": "write docs/results.md, its plots, and the tables in README and model cards",
     "leaderboard": "print every experiment that was kept",

@@ -1,7 +1,7 @@
 """Measurements that are committed: one small JSON file per model and what was measured.
 
-``python -m train evaluate --keep`` and ``robustness --keep`` write them, ``report``
-reads them.
+``python -m train evaluate --keep``, ``robustness --keep`` and ``enrollment --keep`` write
+them, ``report`` reads them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from typing import Any
 from rt_ser.errors import InputError
 
 FOLDER = Path(__file__).with_name("results")
-EVALUATION, ROBUSTNESS = "evaluation", "robustness"
+EVALUATION, ROBUSTNESS, ENROLLMENT = "evaluation", "robustness", "enrollment"
 
 
 def kind_of(figures: dict[str, Any]) -> str:
-    """Tell by what is in it whether a measurement is an evaluation or one of robustness.
+    """Tell the kind of a measurement by what is in it.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If it is none of them.
     """
+    if "enrollment" in figures:
+        return ENROLLMENT
     if "conditions" in figures:
         return ROBUSTNESS
     if "corpora" in figures:

@@ -27,6 +27,7 @@ from rt_ser.quiet import quiet_native_stderr
 COMMANDS = {
     "listen": "estimate emotion from a microphone, live",
     "replay": "estimate emotion from recordings, through the same pipeline",
+    "enroll": "learn how you sound when you feel nothing in particular",
     "devices": "list the input devices",
     "models": "list the installed models",
     "doctor": "check this machine, from Python to the microphone",

@@ -20,6 +20,7 @@ SHORT_FLAGS = {
     "audio.device": "--device",
     "audio.channel": "--channel",
     "model.name": "--model",
+    "model.voice": "--voice",
 }
 """Settings that are given so often that they have a flag without the section's name."""
 

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rt_ser.audio.source import AudioSource
@@ -16,7 +17,7 @@ from rt_ser.cli.common import tell
 from rt_ser.cli.logs import StderrLog, logging_to
 from rt_ser.cli.outputs import open_sinks, uses_stdout
 from rt_ser.config import Settings
-from rt_ser.model import Classifier, TfliteClassifier
+from rt_ser.model import TfliteClassifier, attuned
 from rt_ser.outputs.display import Display, NoDisplay
 from rt_ser.outputs.events import EventStream
 from rt_ser.outputs.look import look_for
@@ -59,8 +60,9 @@ class Session:
             ascii_only=settings.ui.ascii,
             term=os.environ.get("TERM", ""),
         )
-        self._classifier: Classifier = TfliteClassifier.load(
-            settings.model.name, threads=settings.model.threads
+        self._classifier = attuned(
+            TfliteClassifier.load(settings.model.name, threads=settings.model.threads),
+            settings.model.voice,
         )
         self._metrics_port: int | None = getattr(options, "metrics_port", None)
         self._log = StderrLog()
@@ -148,7 +150,7 @@ class Session:
             feed=runner,
             history=History(ui.timeline_s),
             source=name,
-            model=manifest.name,
+            model=_whose(manifest.name, self.settings.model.voice),
             labels=manifest.labels,
             is_live=self.live,
             timeline_s=ui.timeline_s,
@@ -164,6 +166,11 @@ def _close(sink: Sink) -> None:
     sink.close()
     if isinstance(sink, LossySink) and sink.dropped:
         tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
+
+
+def _whose(model: str, voice: str | None) -> str:
+    """Name a model, and whose voice it is attuned to."""
+    return f"{model} for {Path(voice).stem}" if voice else model
 
 
 def spoken(notice: Notice) -> str:

@@ -76,6 +76,7 @@ def subject_of(recipe: str, results: Path, model: Path) -> Any:
     sources = Sources(
         evaluations=_of_recipe(kept.read(kept.EVALUATION, results), recipe),
         robustness=_of_recipe(kept.read(kept.ROBUSTNESS, results), recipe),
+        enrollments=_of_recipe(kept.read(kept.ENROLLMENT, results), recipe),
         size_bytes=model.stat().st_size if is_its_own else None,
         multiply_accumulates=multiply_accumulates(model) if is_its_own else None,
     )

@@ -54,6 +54,7 @@ class Sources:
     robustness: tuple[Card, ...]
     size_bytes: int | None = None
     multiply_accumulates: int | None = None
+    enrollments: tuple[Card, ...] = ()
 
     def ravdess(self) -> list[Scored]:
         """Return RAVDESS's folds."""

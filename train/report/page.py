@@ -8,6 +8,7 @@ from statistics import fmean
 
 from train import leaderboard
 from train.plots import NAMES
+from train.report.enrollment import enrollment
 from train.report.markdown import image, number, paragraph, sections, table, targets_table
 from train.report.measures import NOT_MEASURED, Sources, percent, targets
 from train.report.noise import false_alarms, noise
@@ -42,6 +43,7 @@ def page(subject: Subject, baselines: Sequence[str]) -> str:
         noise(sources),
         false_alarms(sources),
         _people(cards),
+        enrollment(sources),
         tried(leaderboard.read()),
         _MAKE,
     )
@@ -66,11 +68,12 @@ _MAKE = """\
 ```sh
 python -m train evaluate --data DIR --model FILE --split joint:1 --keep
 python -m train robustness --data DIR --model FILE --split joint:1 --keep
+python -m train enrollment --data DIR FILE FILE ... --keep
 python -m train baselines --data DIR
 python -m train report
 ```
 
-The first two add a file to `train/results/`, the third fills `train/baselines/results.csv`, and
+The first three add files to `train/results/`, the fourth fills `train/baselines/results.csv`, and
 the last turns both into this page, its plots, and the tables in README and model cards."""
 
 

@@ -1,0 +1,122 @@
+"""What an own voice is worth: nobody is scored on what it was learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from rt_ser.errors import InputError
+from rt_ser.model import find_manifest
+from rt_ser.types import F32, RATE_HZ
+from rt_ser.voice import LEAST_S
+from tests.train.made_up import cremad_clip
+from train import kept
+from train.corpora import LABELS
+from train.enrollment import Hearing, Told, hear, learnt, measured, ordinary_of, tell_ordinary
+
+EMOTIONS = ("neutral", "happy", "neutral", "angry", "neutral", "neutral")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The model that ships, twice."""
+    shipped = find_manifest("research").path
+    folder = tmp_path_factory.mktemp("fold")
+    for path in (shipped, shipped.with_suffix(".yaml")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return str(shipped), str(folder / shipped.name)
+
+
+@pytest.fixture(scope="module")
+def told(
+    models: tuple[str, str], demo_samples: F32, tmp_path_factory: pytest.TempPathFactory
+) -> list[Told]:
+    """Two people in each of two folds, who say six things each, as the model hears them."""
+    folder = tmp_path_factory.mktemp("clips")
+    spoken = demo_samples[: 9 * RATE_HZ]
+    found = []
+    for number, model in enumerate((models[0], models[0], models[1], models[1])):
+        for place, emotion in enumerate(EMOTIONS):
+            clip = cremad_clip(1001 + number, emotion, f"T{place}")
+            clip = replace(clip, path=folder / f"{number}-{place}.wav")
+            heard = np.roll(spoken, 800 * (6 * number + place))[: 5 * RATE_HZ]
+            soundfile.write(clip.path, heard, RATE_HZ, subtype="PCM_16")
+            found.append(hear(Hearing(model=model, clip=clip)))
+    return found
+
+
+def of(told: list[Told], speaker: str) -> list[Told]:
+    return [item for item in told if item.heard.clip.speaker == speaker]
+
+
+def test_half_of_what_is_neutral_is_learnt_from_and_not_scored(
+    told: list[Told], models: tuple[str, str]
+) -> None:
+    own = of(told, told[0].heard.clip.speaker)
+    voice, rest = learnt(own, ordinary_of(told), models[0])
+    assert voice is not None
+    assert voice.speech_s >= LEAST_S
+    left_out = [item.heard.clip for item in own if item not in rest]
+    assert [clip.emotion for clip in left_out] == ["neutral", "neutral"]
+
+
+def test_which_clips_are_drawn_does_not_depend_on_their_order(
+    told: list[Told], models: tuple[str, str]
+) -> None:
+    own, ordinary = of(told, told[0].heard.clip.speaker), ordinary_of(told)
+    voice, _ = learnt(own, ordinary, models[0])
+    again, _ = learnt(own[::-1], ordinary, models[0])
+    assert voice == again
+
+
+def test_who_says_too_little_stays_a_stranger(told: list[Told], models: tuple[str, str]) -> None:
+    own = [replace(item, utterances=()) for item in of(told, told[0].heard.clip.speaker)]
+    voice, rest = learnt(own, ordinary_of(told), models[0])
+    assert voice is None
+    assert rest == own
+
+
+def test_every_speaker_counts_as_much(told: list[Told]) -> None:
+    speakers = sorted({item.heard.clip.speaker for item in told})
+    means = [ordinary_of(of(told, speaker)) for speaker in speakers]
+    twice = [*told, *of(told, speakers[0])]
+    assert ordinary_of(twice) == pytest.approx(np.mean(means, axis=0), abs=1e-5)
+
+
+def test_everybody_is_heard_twice_and_compared(told: list[Told]) -> None:
+    card = measured(told, jobs=1)["cremad"]
+    assert (card["people"], card["clips"]) == (4, 4 * 4)
+    assert card["enrolled_s"] >= LEAST_S
+    for who in ("stranger", "known"):
+        assert 0.0 <= card[who]["uar"] <= 1.0
+        assert 0.0 <= card[who]["calibration_error"] <= 1.0
+
+
+def test_how_strangers_sound_is_taken_from_other_folds(told: list[Told]) -> None:
+    with pytest.raises(InputError, match="give evaluations of more folds"):
+        measured([item for item in told if item.model == told[0].model], jobs=1)
+
+
+def test_a_manifest_is_told_how_strangers_sound(models: tuple[str, str]) -> None:
+    path = Path(models[1]).with_suffix(".yaml")
+    before = yaml.safe_load(path.read_text())
+    tell_ordinary(path, np.linspace(-8.0, -0.5, len(LABELS)).astype(np.float32))
+    after = yaml.safe_load(path.read_text())
+    assert find_manifest(models[1]).ordinary == pytest.approx(np.linspace(-8.0, -0.5, 8), abs=1e-3)
+    assert {**after, "ordinary": before["ordinary"]} == before
+
+
+def test_what_ships_was_measured() -> None:
+    """The kept figures are of the recipe that ships, and the manifest knows strangers."""
+    manifest = find_manifest("research")
+    recipe = yaml.safe_load(manifest.path.with_suffix(".yaml").read_text())["training"]["recipe"]
+    found = [item for item in kept.read(kept.ENROLLMENT) if item["recipe"] == recipe]
+    assert found
+    assert manifest.ordinary is not None
+    for figures in found:
+        assert set(figures["enrollment"]) == {"ravdess", "cremad", "savee"}

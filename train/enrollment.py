@@ -1,0 +1,199 @@
+"""What a few seconds of a person's ordinary speech are worth: ``rt-ser enroll``, measured.
+
+Each fold's int8 file hears its test speakers through the live pipeline, as strangers. Of
+everybody some neutral clips, drawn by chance, are learnt from as ``rt-ser enroll`` does, and
+the rest is heard once more. How strangers sound when they feel nothing is taken from the
+other folds, so that nobody has a part in what they are compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rt_ser import Analyzer
+from rt_ser.errors import InputError
+from rt_ser.model import AttunedClassifier, Classifier, find_manifest, shared_classifier
+from rt_ser.stream_events import Utterance
+from rt_ser.types import F32
+from rt_ser.voice import OwnVoice, learn, log_probs
+from train import kept
+from train.arguments import add_data_arguments
+from train.corpora import CORPORA, LABELS, Clip
+from train.decode import decode
+from train.evaluate import chosen_test, training_of
+from train.metrics import reliability, uar
+from train.progress import work_through
+from train.scorecard import Heard, outcomes_of
+from train.splits import load_split
+
+NEUTRAL = "neutral"
+MOST_CLIPS = 4
+"""Clips that are learnt from, and never more than half of what somebody said neutrally."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Told:
+    """What a fold's ``model`` said of a clip, and of each utterance in it."""
+
+    model: str
+    heard: Heard
+    utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hearing:
+    """A clip that a model shall hear, attuned to a voice or as a stranger's."""
+
+    model: str
+    clip: Clip
+    voice: OwnVoice | None = None
+
+
+@functools.cache
+def _classifier(model: str) -> Classifier:
+    """Load a model once a process."""
+    return shared_classifier(model)
+
+
+def hear(hearing: Hearing) -> Told:
+    """Feed one clip as a stream of its own."""
+    classifier = _classifier(hearing.model)
+    if hearing.voice is not None:
+        classifier = AttunedClassifier(classifier, hearing.voice)
+    analyzer = Analyzer(classifier)
+    events = [*analyzer.feed_events(decode(hearing.clip.path)), *analyzer.flush_events()]
+    probs = np.zeros(len(LABELS), np.float32)
+    probs[[LABELS.index(label) for label in analyzer.labels]] = analyzer.summary().probs
+    return Told(
+        model=hearing.model,
+        heard=Heard(clip=hearing.clip, probs=probs, curve=np.zeros((0, len(LABELS)), np.float32)),
+        utterances=tuple(event for event in events if isinstance(event, Utterance)),
+    )
+
+
+def ordinary_of(told: Sequence[Told]) -> F32:
+    """Return mean log-probabilities of neutral clips, every speaker counting as much, (labels,)."""
+    by_speaker: dict[str, list[F32]] = {}
+    for item in told:
+        if item.heard.clip.emotion == NEUTRAL and item.utterances:
+            by_speaker.setdefault(item.heard.clip.speaker, []).append(log_probs(item.heard.probs))
+    if not by_speaker:
+        raise InputError("nobody says anything neutral here: give evaluations of more folds")
+    means: F32 = np.mean([np.mean(values, axis=0) for values in by_speaker.values()], axis=0)
+    return means
+
+
+def learnt(told: Sequence[Told], ordinary: F32, model: str) -> tuple[OwnVoice | None, list[Told]]:
+    """Learn one speaker's voice, where there is enough of it, and return what is left to hear."""
+    neutral = sorted(
+        (item for item in told if item.heard.clip.emotion == NEUTRAL and item.utterances),
+        key=lambda item: item.heard.clip.key,
+    )
+    np.random.default_rng(0).shuffle(neutral)
+    used = neutral[: min(MOST_CLIPS, len(neutral) // 2)]
+    manifest = replace(find_manifest(model), ordinary=tuple(map(float, ordinary)))
+    try:
+        voice = learn([one for item in used for one in item.utterances], manifest)
+    except InputError:
+        return None, list(told)
+    keys = {item.heard.clip.key for item in used}
+    return voice, [item for item in told if item.heard.clip.key not in keys]
+
+
+def figures_of(pairs: Sequence[tuple[Heard, Heard, float]], corpus: str) -> dict[str, Any]:
+    """Compare how clips are heard as a stranger's and attuned; seconds are of the enrolment."""
+    classes = load_split("joint:1").classes_of(corpus)
+    card: dict[str, Any] = {
+        "clips": len(pairs),
+        "people": len({stranger.clip.speaker for stranger, _, _ in pairs}),
+        "enrolled_s": float(np.median([seconds for _, _, seconds in pairs])),
+    }
+    for name, place in (("stranger", 0), ("known", 1)):
+        outcomes = outcomes_of([pair[place] for pair in pairs], classes)  # type: ignore[misc]
+        card[name] = {"uar": uar(outcomes), "calibration_error": reliability(outcomes).error}
+    return card
+
+
+def measured(strangers: Sequence[Told], *, jobs: int) -> dict[str, Any]:
+    """Learn everybody's voice, hear them once more, and compare, fit for JSON."""
+    models = sorted({item.model for item in strangers})
+    others = {
+        model: ordinary_of([item for item in strangers if item.model != model]) for model in models
+    }
+    left: list[Told] = []
+    hearings: list[Hearing] = []
+    for model in models:
+        mine = [item for item in strangers if item.model == model]
+        for speaker in sorted({item.heard.clip.speaker for item in mine}):
+            own = [item for item in mine if item.heard.clip.speaker == speaker]
+            voice, rest = learnt(own, others[model], model)
+            left += rest
+            hearings += [Hearing(model=model, clip=item.heard.clip, voice=voice) for item in rest]
+    known = work_through("known", hear, hearings, jobs=jobs)
+    pairs = [
+        (stranger.heard, again.heard, hearing.voice.speech_s if hearing.voice else 0.0)
+        for stranger, again, hearing in zip(left, known, hearings, strict=True)
+    ]
+    return {
+        corpus: figures_of(some, corpus)
+        for corpus in CORPORA
+        if (some := [pair for pair in pairs if pair[0].clip.corpus == corpus])
+    }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``python -m train enrollment``."""
+    add_data_arguments(parser)
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="FILE", help="int8 files, one of each fold"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="the manifest that is told how strangers sound"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="add the figures to the results, committed"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Hear everybody twice, print and write what it was worth."""
+    tests: list[Hearing] = []
+    for model in arguments.models:
+        _, clips, _ = chosen_test(arguments.data, model, training_of(model).get("split") or "first")
+        tests += [Hearing(model=str(model), clip=clip) for clip in clips]
+    strangers = work_through("strangers", hear, tests, jobs=arguments.jobs)
+    ordinary = ordinary_of(strangers)
+    training = training_of(arguments.models[0])
+    figures = {
+        "recipe": training.get("recipe"),
+        "seed": training.get("seed"),
+        "split": str(training.get("split")).partition(":")[0],
+        "enrollment": measured(strangers, jobs=arguments.jobs),
+    }
+    print(json.dumps(figures, indent=1))
+    if arguments.keep:
+        kept.keep(figures)
+    if arguments.record:
+        tell_ordinary(arguments.record, ordinary)
+
+
+def tell_ordinary(manifest: Path, ordinary: F32) -> None:
+    """Write into a manifest how strangers sound who feel nothing in particular."""
+    tree = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    told = {label: round(float(value), 3) for label, value in zip(LABELS, ordinary, strict=True)}
+    tree["ordinary"] = {label: told[label] for label in tree["labels"]}
+    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
+    manifest.write_text(text, encoding="utf-8")
