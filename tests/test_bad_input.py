@@ -250,13 +250,6 @@ SETTINGS = [
         "0.0 s of speech are too few to learn a voice from: give 2 s or more, best 15",
         3,
     ),
-    Row(
-        "enroll me.yaml a.wav --model open",
-        sound("a.wav"),
-        "model open does not tell how strangers sound, so that nobody's own voice can be told "
-        "from it: take model research",
-        5,
-    ),
     Row("enroll me.yaml no.wav", nothing, "no.wav: no such file", 3),
 ]
 RECORDINGS = [

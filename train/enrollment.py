@@ -2,8 +2,8 @@
 
 Each fold's int8 file hears its test speakers through the live pipeline, as strangers. Of
 everybody some neutral clips, drawn by chance, are learnt from as ``rt-ser enroll`` does, and
-the rest is heard once more. How strangers sound when they feel nothing is taken from the
-other folds, so that nobody has a part in what they are compared with.
+the rest is heard once more. How strangers sound when they feel nothing is taken from other
+folds or corpora, so that nobody has a part in what they are compared with.
 """
 
 from __future__ import annotations
@@ -41,20 +41,28 @@ MOST_CLIPS = 4
 """Clips that are learnt from, and never more than half of what somebody said neutrally."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Told:
-    """What a fold's ``model`` said of a clip, and of each utterance in it."""
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Fold:
+    """The path of a ``model``, and the ``split`` whose test speakers it hears."""
 
     model: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Told:
+    """What a model said of a clip of a ``fold``, and of each utterance in it."""
+
+    fold: Fold
     heard: Heard
     utterances: tuple[Utterance, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hearing:
-    """A clip that a model shall hear, attuned to a voice or as a stranger's."""
+    """A clip that a fold's model shall hear, attuned to a voice or as a stranger's."""
 
-    model: str
+    fold: Fold
     clip: Clip
     voice: OwnVoice | None = None
 
@@ -67,7 +75,7 @@ def _classifier(model: str) -> Classifier:
 
 def hear(hearing: Hearing) -> Told:
     """Feed one clip as a stream of its own."""
-    classifier = _classifier(hearing.model)
+    classifier = _classifier(hearing.fold.model)
     if hearing.voice is not None:
         classifier = AttunedClassifier(classifier, hearing.voice)
     analyzer = Analyzer(classifier)
@@ -75,7 +83,7 @@ def hear(hearing: Hearing) -> Told:
     probs = np.zeros(len(LABELS), np.float32)
     probs[[LABELS.index(label) for label in analyzer.labels]] = analyzer.summary().probs
     return Told(
-        model=hearing.model,
+        fold=hearing.fold,
         heard=Heard(clip=hearing.clip, probs=probs, curve=np.zeros((0, len(LABELS)), np.float32)),
         utterances=tuple(event for event in events if isinstance(event, Utterance)),
     )
@@ -88,20 +96,25 @@ def ordinary_of(told: Sequence[Told]) -> F32:
         if item.heard.clip.emotion == NEUTRAL and item.utterances:
             by_speaker.setdefault(item.heard.clip.speaker, []).append(log_probs(item.heard.probs))
     if not by_speaker:
-        raise InputError("nobody says anything neutral here: give evaluations of more folds")
+        raise InputError(
+            "nobody says anything neutral in other folds: give files or splits of more"
+        )
     means: F32 = np.mean([np.mean(values, axis=0) for values in by_speaker.values()], axis=0)
     return means
 
 
-def learnt(told: Sequence[Told], ordinary: F32, model: str) -> tuple[OwnVoice | None, list[Told]]:
-    """Learn one speaker's voice, where there is enough of it, and return what is left to hear."""
+def learnt(told: Sequence[Told], ordinary: F32) -> tuple[OwnVoice | None, list[Told]]:
+    """Learn one speaker's voice, where there is enough of it, and return what is left to hear.
+
+    ``ordinary`` (labels,) are log-probabilities of the model's own labels.
+    """
     neutral = sorted(
         (item for item in told if item.heard.clip.emotion == NEUTRAL and item.utterances),
         key=lambda item: item.heard.clip.key,
     )
     np.random.default_rng(0).shuffle(neutral)
     used = neutral[: min(MOST_CLIPS, len(neutral) // 2)]
-    manifest = replace(find_manifest(model), ordinary=tuple(map(float, ordinary)))
+    manifest = replace(find_manifest(told[0].fold.model), ordinary=tuple(map(float, ordinary)))
     try:
         voice = learn([one for item in used for one in item.utterances], manifest)
     except InputError:
@@ -110,9 +123,10 @@ def learnt(told: Sequence[Told], ordinary: F32, model: str) -> tuple[OwnVoice | 
     return voice, [item for item in told if item.heard.clip.key not in keys]
 
 
-def figures_of(pairs: Sequence[tuple[Heard, Heard, float]], corpus: str) -> dict[str, Any]:
+def figures_of(
+    pairs: Sequence[tuple[Heard, Heard, float]], classes: tuple[str, ...]
+) -> dict[str, Any]:
     """Compare how clips are heard as a stranger's and attuned; seconds are of the enrolment."""
-    classes = load_split("joint:1").classes_of(corpus)
     card: dict[str, Any] = {
         "clips": len(pairs),
         "people": len({stranger.clip.speaker for stranger, _, _ in pairs}),
@@ -126,29 +140,36 @@ def figures_of(pairs: Sequence[tuple[Heard, Heard, float]], corpus: str) -> dict
 
 def measured(strangers: Sequence[Told], *, jobs: int) -> dict[str, Any]:
     """Learn everybody's voice, hear them once more, and compare, fit for JSON."""
-    models = sorted({item.model for item in strangers})
-    others = {
-        model: ordinary_of([item for item in strangers if item.model != model]) for model in models
-    }
     left: list[Told] = []
     hearings: list[Hearing] = []
-    for model in models:
-        mine = [item for item in strangers if item.model == model]
-        for speaker in sorted({item.heard.clip.speaker for item in mine}):
+    for fold in sorted({item.fold for item in strangers}):
+        mine = [item for item in strangers if item.fold == fold]
+        people = sorted({item.heard.clip.speaker for item in mine})
+        others = [item for item in strangers if item.heard.clip.speaker not in people]
+        ordinary = ordinary_of(others)
+        for speaker in people:
             own = [item for item in mine if item.heard.clip.speaker == speaker]
-            voice, rest = learnt(own, others[model], model)
+            voice, rest = learnt(own, ordinary[_columns(fold.model)])
             left += rest
-            hearings += [Hearing(model=model, clip=item.heard.clip, voice=voice) for item in rest]
+            hearings += [Hearing(fold=fold, clip=item.heard.clip, voice=voice) for item in rest]
     known = work_through("known", hear, hearings, jobs=jobs)
     pairs = [
         (stranger.heard, again.heard, hearing.voice.speech_s if hearing.voice else 0.0)
         for stranger, again, hearing in zip(left, known, hearings, strict=True)
     ]
+    split_of = {item.heard.clip.corpus: item.fold.split for item in strangers}
     return {
-        corpus: figures_of(some, corpus)
+        corpus: figures_of(
+            [pair for pair in pairs if pair[0].clip.corpus == corpus],
+            load_split(split_of[corpus]).classes_of(corpus),
+        )
         for corpus in CORPORA
-        if (some := [pair for pair in pairs if pair[0].clip.corpus == corpus])
+        if corpus in split_of
     }
+
+
+def _columns(model: str) -> list[int]:
+    return [LABELS.index(label) for label in find_manifest(model).labels]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +178,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", nargs="+", type=Path, metavar="FILE", help="int8 files, one of each fold"
     )
+    parser.add_argument(
+        "--splits", nargs="+", default=[], metavar="NAME",
+        help="those that each file is tested on (default: the one that it left out)",
+    )  # fmt: skip
     parser.add_argument(
         "--record", type=Path, metavar="FILE", help="the manifest that is told how strangers sound"
     )
@@ -172,8 +197,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Hear everybody twice, print and write what it was worth."""
     tests: list[Hearing] = []
     for model in arguments.models:
-        _, clips, _ = chosen_test(arguments.data, model, training_of(model).get("split") or "first")
-        tests += [Hearing(model=str(model), clip=clip) for clip in clips]
+        own = training_of(model).get("split") or "first"
+        for name in arguments.splits or [own]:
+            _, clips, _ = chosen_test(arguments.data, model, name)
+            fold = Fold(model=str(model), split=name)
+            tests += [Hearing(fold=fold, clip=clip) for clip in clips]
     strangers = work_through("strangers", hear, tests, jobs=arguments.jobs)
     ordinary = ordinary_of(strangers)
     training = training_of(arguments.models[0])

@@ -17,7 +17,7 @@ from rt_ser.voice import LEAST_S
 from tests.train.made_up import cremad_clip
 from train import kept
 from train.corpora import LABELS
-from train.enrollment import Hearing, Told, hear, learnt, measured, ordinary_of, tell_ordinary
+from train.enrollment import Fold, Hearing, Told, hear, learnt, measured, ordinary_of, tell_ordinary
 
 EMOTIONS = ("neutral", "happy", "neutral", "angry", "neutral", "neutral")
 
@@ -46,7 +46,7 @@ def told(
             clip = replace(clip, path=folder / f"{number}-{place}.wav")
             heard = np.roll(spoken, 800 * (6 * number + place))[: 5 * RATE_HZ]
             soundfile.write(clip.path, heard, RATE_HZ, subtype="PCM_16")
-            found.append(hear(Hearing(model=model, clip=clip)))
+            found.append(hear(Hearing(fold=Fold(model=model, split="joint:1"), clip=clip)))
     return found
 
 
@@ -54,29 +54,25 @@ def of(told: list[Told], speaker: str) -> list[Told]:
     return [item for item in told if item.heard.clip.speaker == speaker]
 
 
-def test_half_of_what_is_neutral_is_learnt_from_and_not_scored(
-    told: list[Told], models: tuple[str, str]
-) -> None:
+def test_half_of_what_is_neutral_is_learnt_from_and_not_scored(told: list[Told]) -> None:
     own = of(told, told[0].heard.clip.speaker)
-    voice, rest = learnt(own, ordinary_of(told), models[0])
+    voice, rest = learnt(own, ordinary_of(told))
     assert voice is not None
     assert voice.speech_s >= LEAST_S
     left_out = [item.heard.clip for item in own if item not in rest]
     assert [clip.emotion for clip in left_out] == ["neutral", "neutral"]
 
 
-def test_which_clips_are_drawn_does_not_depend_on_their_order(
-    told: list[Told], models: tuple[str, str]
-) -> None:
+def test_which_clips_are_drawn_does_not_depend_on_their_order(told: list[Told]) -> None:
     own, ordinary = of(told, told[0].heard.clip.speaker), ordinary_of(told)
-    voice, _ = learnt(own, ordinary, models[0])
-    again, _ = learnt(own[::-1], ordinary, models[0])
+    voice, _ = learnt(own, ordinary)
+    again, _ = learnt(own[::-1], ordinary)
     assert voice == again
 
 
-def test_who_says_too_little_stays_a_stranger(told: list[Told], models: tuple[str, str]) -> None:
+def test_who_says_too_little_stays_a_stranger(told: list[Told]) -> None:
     own = [replace(item, utterances=()) for item in of(told, told[0].heard.clip.speaker)]
-    voice, rest = learnt(own, ordinary_of(told), models[0])
+    voice, rest = learnt(own, ordinary_of(told))
     assert voice is None
     assert rest == own
 
@@ -98,8 +94,8 @@ def test_everybody_is_heard_twice_and_compared(told: list[Told]) -> None:
 
 
 def test_how_strangers_sound_is_taken_from_other_folds(told: list[Told]) -> None:
-    with pytest.raises(InputError, match="give evaluations of more folds"):
-        measured([item for item in told if item.model == told[0].model], jobs=1)
+    with pytest.raises(InputError, match="nobody says anything neutral in other folds"):
+        measured([item for item in told if item.fold == told[0].fold], jobs=1)
 
 
 def test_a_manifest_is_told_how_strangers_sound(models: tuple[str, str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from train.baselines.experiments import Result
 from train.plots import NAMES
 from train.report.comparison import baseline
+from train.report.enrollment import enrollment_table
 from train.report.markdown import image, limit, number, paragraph, sections, table
 from train.report.measures import NOT_MEASURED, Measured, percent, targets
 from train.report.page import Subject
@@ -78,7 +79,16 @@ def card_block(subject: Subject) -> str:
         ),
         short_table([item for item in targets(subject.sources) if item.value is not None]),
         table(["corpus", "group", "clips judged", "UAR"], rows, left=(1,)) if rows else "",
+        _known(subject),
     )
+
+
+def _known(subject: Subject) -> str:
+    """Return what it is worth to know a voice, where that was measured."""
+    if not subject.sources.enrollments:
+        return ""
+    told = "The same people, once `rt-ser enroll` has learnt their voices from clips left out here:"
+    return sections(paragraph(told), enrollment_table(subject.sources))
 
 
 def _seconds(subject: Subject) -> str:

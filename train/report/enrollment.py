@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 
 from train.plots import NAMES
 from train.report.markdown import number, paragraph, sections, table
 from train.report.measures import NOT_MEASURED, Sources, percent
+from train.report.pool import Card
 
 _TEXT = """\
 Some people sound angry or sad to a model whenever they speak. `rt-ser enroll` learns from a few
@@ -22,31 +24,38 @@ so a little of the gain may be luck on them."""
 def enrollment(sources: Sources) -> str:
     """Return the section: UAR of the same clips as a stranger's and as a known person's."""
     title = "## What it is worth to know a voice"
-    found = sources.enrollments
-    if not found:
+    if not sources.enrollments:
         return f"{title}\n\n{NOT_MEASURED.capitalize()}."
-    corpora = [name for name in NAMES if any(name in item["enrollment"] for item in found)]
-    rows = []
-    for name in corpora:
-        cards = [item["enrollment"][name] for item in found if name in item["enrollment"]]
+    text = paragraph(" ".join(_TEXT.split()))
+    return sections(title, enrollment_table(sources), text).rstrip()
 
-        def mean(who: str, figure: str, cards: list[dict[str, dict[str, float]]] = cards) -> float:
-            return fmean(card[who][figure] for card in cards)
 
-        gain = 100 * (mean("known", "uar") - mean("stranger", "uar"))
-        rows.append([
-            NAMES[name],
-            f"{cards[0]['people']}",
-            f"{cards[0]['clips']}",
-            number(fmean(card["enrolled_s"] for card in cards)),
-            number(percent(mean("stranger", "uar"))),
-            number(percent(mean("known", "uar"))),
-            number(gain, sign="+"),
-            f"{mean('stranger', 'calibration_error'):.3f}, "
-            f"{mean('known', 'calibration_error'):.3f}",
-        ])  # fmt: skip
+def enrollment_table(sources: Sources) -> str:
+    """Return what was measured, a row for each corpus; mean over what was kept."""
+    found = sources.enrollments
+    cards = {
+        name: [item["enrollment"][name] for item in found if name in item["enrollment"]]
+        for name in NAMES
+    }
+    rows = [_row(NAMES[name], some) for name, some in cards.items() if some]
     headings = [
         "corpus", "people", "clips", "seconds of speech", "UAR as a stranger", "known", "gain",
         "calibration error, both",
     ]  # fmt: skip
-    return sections(title, table(headings, rows), paragraph(" ".join(_TEXT.split()))).rstrip()
+    return table(headings, rows)
+
+
+def _row(corpus: str, cards: Sequence[Card]) -> list[str]:
+    uars, errors = (
+        [fmean(card[who][figure] for card in cards) for who in ("stranger", "known")]
+        for figure in ("uar", "calibration_error")
+    )
+    return [
+        corpus,
+        str(cards[0]["people"]),
+        str(cards[0]["clips"]),
+        number(fmean(card["enrolled_s"] for card in cards)),
+        *(number(percent(value)) for value in uars),
+        number(100 * (uars[1] - uars[0]), sign="+"),
+        f"{errors[0]:.3f}, {errors[1]:.3f}",
+    ]
