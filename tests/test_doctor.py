@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rt_ser.config import Settings
 from rt_ser.errors import ModelError
 from rt_ser.model import find_manifest
 from rt_ser.types import RATE_HZ
+from rt_ser.voice import OwnVoice, save_voice
 from tests import strategies as some
 from tests.vmic import VirtualMicrophone, missing
 from tests.vmic import virtual_microphone as virtual_microphone
@@ -90,9 +92,7 @@ def test_a_machine_without_a_microphone(capfd: pytest.CaptureFixture[str]) -> No
     assert report["checks"]["real time"]["verdict"] != FAILED
 
 
-def test_a_model_that_is_damaged_is_told(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_that_is_damaged_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     real = find_manifest(Settings().model.name).path
     for path in (real, real.with_suffix(".yaml")):
         shutil.copy(path, tmp_path / path.name)
@@ -104,6 +104,19 @@ def test_a_model_that_is_damaged_is_told(
     assert model["verdict"] == FAILED
     assert "SHA-256 differs" in model["remedy"]
     assert report["checks"]["Python"]["verdict"] == OK
+
+
+def test_a_voice_is_looked_at(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    manifest = find_manifest(Settings().model.name)
+    mine = OwnVoice(model=manifest.name, sha256=manifest.sha256, shift=(0.1,) * 8, speech_s=9.5)
+    save_voice(mine, tmp_path / "me.yaml")
+    save_voice(replace(mine, sha256="0"), tmp_path / "old.yaml")
+    voice = ["--no-record", "--voice"]
+    _, report = examine(capfd, *voice, str(tmp_path / "me.yaml"))
+    assert report["checks"]["model"]["found"].endswith("attuned to a voice known for 9.5 s")
+    code, report = examine(capfd, *voice, str(tmp_path / "old.yaml"))
+    assert code == 5
+    assert "make it anew with rt-ser enroll" in report["checks"]["model"]["remedy"]
 
 
 def test_the_text_has_a_line_for_each_and_no_more_threads(

@@ -117,13 +117,17 @@ def runtime() -> Check:
 
 
 def model(settings: Settings) -> Check:
-    """Compare the model with its checksum."""
+    """Compare the model with its checksum, and with the voice that it is attuned to."""
     from rt_ser.manifest import read_model
     from rt_ser.model import find_manifest
+    from rt_ser.voice import read_voice
 
     manifest = find_manifest(settings.model.name)
     size_kb = len(read_model(manifest)) / 1000
     found = f"{manifest.name}, {size_kb:.0f} kB, SHA-256 {manifest.sha256[:12]} as it should be"
+    if settings.model.voice:
+        voice = read_voice(Path(settings.model.voice), manifest)
+        found += f"; attuned to a voice known for {voice.speech_s:g} s"
     return Check(name="model", verdict=OK, found=found)
 
 
