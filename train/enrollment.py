@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -97,7 +96,7 @@ def ordinary_of(told: Sequence[Told]) -> F32:
             by_speaker.setdefault(item.heard.clip.speaker, []).append(log_probs(item.heard.probs))
     if not by_speaker:
         raise InputError(
-            "nobody says anything neutral in other folds: give files or splits of more"
+            "nobody says anything neutral in other folds: give more files or splits"
         )
     means: F32 = np.mean([np.mean(values, axis=0) for values in by_speaker.values()], axis=0)
     return means
@@ -183,7 +182,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="those that each file is tested on (default: the one that it left out)",
     )  # fmt: skip
     parser.add_argument(
-        "--record", type=Path, metavar="FILE", help="the manifest that is told how strangers sound"
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="the manifest that is told how strangers sound; of one fold nothing else is known",
     )
     parser.add_argument(
         "--keep", action="store_true", help="add the figures to the results, committed"
@@ -194,16 +196,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Hear everybody twice, print and write what it was worth."""
-    tests: list[Hearing] = []
-    for model in arguments.models:
-        own = training_of(model).get("split") or "first"
-        for name in arguments.splits or [own]:
-            _, clips, _ = chosen_test(arguments.data, model, name)
-            fold = Fold(model=str(model), split=name)
-            tests += [Hearing(fold=fold, clip=clip) for clip in clips]
-    strangers = work_through("strangers", hear, tests, jobs=arguments.jobs)
-    ordinary = ordinary_of(strangers)
+    """Tell a manifest how strangers sound; hear everybody twice and show what that was worth."""
+    from train.report.enrollment import enrollment_table
+
+    hearings = _hearings(arguments)
+    strangers = work_through("strangers", hear, hearings, jobs=arguments.jobs)
+    if arguments.record:
+        tell_ordinary(arguments.record, ordinary_of(strangers))
+        if len({item.fold for item in strangers}) == 1:
+            return
     training = training_of(arguments.models[0])
     figures = {
         "recipe": training.get("recipe"),
@@ -211,11 +212,21 @@ def run(arguments: argparse.Namespace) -> None:
         "split": str(training.get("split")).partition(":")[0],
         "enrollment": measured(strangers, jobs=arguments.jobs),
     }
-    print(json.dumps(figures, indent=1))
+    print(enrollment_table([figures]))
     if arguments.keep:
-        kept.keep(figures)
-    if arguments.record:
-        tell_ordinary(arguments.record, ordinary)
+        print(f"kept {kept.keep(figures).name}")
+
+
+def _hearings(arguments: argparse.Namespace) -> list[Hearing]:
+    """Return every test clip of every fold, to be heard as a stranger's."""
+    found: list[Hearing] = []
+    for model in arguments.models:
+        own = training_of(model).get("split") or "first"
+        for name in arguments.splits or [own]:
+            _, clips, _ = chosen_test(arguments.data, model, name)
+            fold = Fold(model=str(model), split=name)
+            found += [Hearing(fold=fold, clip=clip) for clip in clips]
+    return found
 
 
 def tell_ordinary(manifest: Path, ordinary: F32) -> None:

@@ -16,8 +16,10 @@ from rt_ser.types import F32, RATE_HZ
 from rt_ser.voice import LEAST_S
 from tests.train.made_up import cremad_clip
 from train import kept
+from train.__main__ import main
 from train.corpora import LABELS
 from train.enrollment import Fold, Hearing, Told, hear, learnt, measured, ordinary_of, tell_ordinary
+from train.splits import load_split
 
 EMOTIONS = ("neutral", "happy", "neutral", "angry", "neutral", "neutral")
 
@@ -105,6 +107,36 @@ def test_a_manifest_is_told_how_strangers_sound(models: tuple[str, str]) -> None
     after = yaml.safe_load(path.read_text())
     assert find_manifest(models[1]).ordinary == pytest.approx(np.linspace(-8.0, -0.5, 8), abs=1e-3)
     assert {**after, "ordinary": before["ordinary"]} == before
+
+
+@pytest.fixture
+def recordings(tmp_path: Path, demo_samples: F32) -> Path:
+    """One of the nine validation actors of CREMA-D, as found on disk."""
+    audio = tmp_path / "data" / "CREMA-D" / "AudioWAV"
+    audio.mkdir(parents=True)
+    actor = min(load_split("cremad_tfds:1").test).removeprefix("cremad-")
+    for number, code in enumerate(("NEU", "ANG", "HAP", "SAD")):
+        spoken = np.roll(demo_samples[: 6 * RATE_HZ], 900 * number)
+        soundfile.write(audio / f"{actor}_DFA_{code}_XX.wav", spoken, RATE_HZ)
+    return tmp_path / "data"
+
+
+def test_of_one_fold_the_manifest_is_told_and_no_more(
+    recordings: Path, models: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Path(models[1]).with_suffix(".yaml")
+    tell_ordinary(manifest, np.full(len(LABELS), -9.0, np.float32))
+    argv = ["enrollment", "--data", str(recordings), models[1], "--jobs", "1"]
+    assert main([*argv, "--record", str(manifest)]) == 0
+    ordinary = find_manifest(models[1]).ordinary
+    assert ordinary is not None
+    assert np.exp(ordinary).sum() == pytest.approx(1.0, abs=0.01)
+    assert main(argv) == InputError.exit_code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith(
+        "train: nobody says anything neutral in other folds: give more files or splits\n"
+    )
 
 
 def test_what_ships_was_measured() -> None:

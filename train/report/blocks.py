@@ -88,7 +88,7 @@ def _known(subject: Subject) -> str:
     if not subject.sources.enrollments:
         return ""
     told = "The same people, once `rt-ser enroll` has learnt their voices from clips left out here:"
-    return sections(paragraph(told), enrollment_table(subject.sources))
+    return sections(paragraph(told), enrollment_table(subject.sources.enrollments))
 
 
 def _seconds(subject: Subject) -> str:

@@ -27,12 +27,11 @@ def enrollment(sources: Sources) -> str:
     if not sources.enrollments:
         return f"{title}\n\n{NOT_MEASURED.capitalize()}."
     text = paragraph(" ".join(_TEXT.split()))
-    return sections(title, enrollment_table(sources), text).rstrip()
+    return sections(title, enrollment_table(sources.enrollments), text).rstrip()
 
 
-def enrollment_table(sources: Sources) -> str:
+def enrollment_table(found: Sequence[Card]) -> str:
     """Return what was measured, a row for each corpus; mean over what was kept."""
-    found = sources.enrollments
     cards = {
         name: [item["enrollment"][name] for item in found if name in item["enrollment"]]
         for name in NAMES
