@@ -99,7 +99,8 @@ def test_every_training_step_exists_and_stands_in_order() -> None:
 
     steps = [step for step, *_ in training_calls()]
     assert steps == [
-        "prepare", "fit", "export", "evaluate", "robustness", "report", "leaderboard",
+        "prepare", "fit", "export", "evaluate", "robustness", "enrollment", "report",
+        "leaderboard",
     ]  # fmt: skip
     assert set(steps) <= set(COMMANDS)
 
