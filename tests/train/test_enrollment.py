@@ -124,6 +124,7 @@ def recordings(tmp_path: Path, demo_samples: F32) -> Path:
 def test_of_one_fold_the_manifest_is_told_and_no_more(
     recordings: Path, models: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
     manifest = Path(models[1]).with_suffix(".yaml")
     tell_ordinary(manifest, np.full(len(LABELS), -9.0, np.float32))
     argv = ["enrollment", "--data", str(recordings), models[1], "--jobs", "1"]
