@@ -234,6 +234,24 @@ def test_enrolling_from_a_recording(recording: Path, tmp_path: Path) -> None:
     assert len(known.stdout.splitlines()) == len(strange.stdout.splitlines())
 
 
+def test_the_advice_names_a_model_that_is_not_the_usual_one(
+    recording: Path, tmp_path: Path
+) -> None:
+    done = run("enroll", "me.yaml", "talk.wav", "--model", "open", home=tmp_path)
+    assert told(done)[-1].endswith("use it: rt-ser listen --model open --voice me.yaml")
+    used = run("replay", "talk.wav", "--model", "open", "--voice", "me.yaml", home=tmp_path)
+    assert used.returncode == 0
+
+
+def test_what_is_wrong_with_the_input_is_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "dead.wav", np.zeros(11 * RATE_HZ), RATE_HZ)
+    done = run("enroll", "me.yaml", "dead.wav", home=tmp_path)
+    assert done.returncode == 3
+    assert told(done)[0].startswith(
+        "rt-ser: warning: input is silent since 10 s, nothing but zeros"
+    )
+
+
 def test_enrolling_does_not_build_on_an_earlier_voice(recording: Path, tmp_path: Path) -> None:
     run("enroll", "me.yaml", "talk.wav", home=tmp_path)
     first = (tmp_path / "me.yaml").read_bytes()

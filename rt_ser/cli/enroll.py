@@ -61,6 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(arguments)
     given = load_settings(options).settings
     settings = replace(given, model=replace(given.model, voice=None))
+    from rt_ser.config import ModelSettings
     from rt_ser.model import shared_classifier
     from rt_ser.voice import check_target, learn, save_voice, strangers_of
 
@@ -71,9 +72,11 @@ def run(arguments: Sequence[str]) -> int:
     learn_from = _recorded if options.files else _spoken
     voice = learn(list(learn_from(options, settings, classifier)), classifier.manifest)
     save_voice(voice, target)
+    name = settings.model.name
+    model = "" if name == ModelSettings().name else f" --model {name}"
     tell(
         f"{options.voice}: learnt from {voice.speech_s:.1f} s of speech, for model {voice.model}; "
-        f"use it: rt-ser listen --voice {options.voice}"
+        f"use it: rt-ser listen{model} --voice {options.voice}"
     )
     return 0
 
@@ -120,12 +123,15 @@ def _runner(source: AudioSource, settings: Settings, classifier: Classifier) -> 
 def _utterances(
     runner: StreamRunner, follow: Callable[[], None] = lambda: None
 ) -> Iterator[Utterance]:
-    from rt_ser.stream_events import Utterance
+    """Yield what is said, and tell what is wrong with the input meanwhile."""
+    from rt_ser.stream_events import Notice, Utterance
 
     for event in runner.events():
         follow()
         if isinstance(event, Utterance):
             yield event
+        elif isinstance(event, Notice) and not event.is_over:
+            tell(f"warning: {event.text}")
 
 
 @contextmanager
