@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -187,10 +187,13 @@ class SharedClassifier:
 
 
 class AttunedClassifier:
-    """A classifier whose judgements have one person's own voice taken off."""
+    """A classifier whose judgements have one person's own voice taken off.
+
+    Its name says so, wherever estimates are logged: ``research+voice``.
+    """
 
     def __init__(self, classifier: Classifier, voice: OwnVoice) -> None:
-        self.manifest = classifier.manifest
+        self.manifest = replace(classifier.manifest, name=f"{classifier.manifest.name}+voice")
         self._classifier, self._voice = classifier, voice
 
     def predict(self, features: LogMel) -> Prediction:

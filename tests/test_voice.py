@@ -21,7 +21,7 @@ from rt_ser.stream_events import Loudest
 from rt_ser.testing import FAKE_MANIFEST, LABELS
 from rt_ser.types import F32, RATE_HZ, Prediction, freeze
 from rt_ser.voice import MOST_SHIFT, OwnVoice, check_target, learn, read_voice, save_voice
-from tests.program import run, told
+from tests.program import events, run, told
 from tests.vmic import VirtualMicrophone, missing
 from tests.vmic import virtual_microphone as virtual_microphone
 
@@ -231,7 +231,10 @@ def test_enrolling_from_a_recording(recording: Path, tmp_path: Path) -> None:
     known = run("replay", "talk.wav", "--jsonl", "--voice", "me.yaml", home=tmp_path)
     assert known.returncode == 0
     assert known.stdout != strange.stdout
-    assert len(known.stdout.splitlines()) == len(strange.stdout.splitlines())
+    before, after = events(strange.stdout), events(known.stdout)
+    assert len(before) == len(after)
+    assert {event["model"] for event in before if "model" in event} == {"research"}
+    assert {event["model"] for event in after if "model" in event} == {"research+voice"}
 
 
 def test_the_advice_names_a_model_that_is_not_the_usual_one(

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 
 from rt_ser.audio.source import AudioSource
@@ -150,7 +149,7 @@ class Session:
             feed=runner,
             history=History(ui.timeline_s),
             source=name,
-            model=_whose(manifest.name, self.settings.model.voice),
+            model=manifest.name,
             labels=manifest.labels,
             is_live=self.live,
             timeline_s=ui.timeline_s,
@@ -166,11 +165,6 @@ def _close(sink: Sink) -> None:
     sink.close()
     if isinstance(sink, LossySink) and sink.dropped:
         tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
-
-
-def _whose(model: str, voice: str | None) -> str:
-    """Name a model, and whose voice it is attuned to."""
-    return f"{model} for {Path(voice).stem}" if voice else model
 
 
 def spoken(notice: Notice) -> str:

@@ -53,7 +53,8 @@ CLOCK = (
 )  # fmt: skip
 
 MODEL = (
-    key("model", TEXT, "name of the model", lambda _, context: context.model),
+    key("model", TEXT, "name of the model, with `+voice` where it is attuned to one",
+        lambda _, context: context.model),
     key("model_hash", TEXT, "first 12 hexadecimal digits of its SHA-256",
         lambda _, context: context.model_hash),
 )  # fmt: skip
