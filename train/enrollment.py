@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rt_ser import Analyzer
+from rt_ser import Analyzer, Hooks
 from rt_ser.errors import InputError
+from rt_ser.manifest import Manifest
 from rt_ser.model import AttunedClassifier, Classifier, find_manifest, shared_classifier
 from rt_ser.stream_events import Utterance
 from rt_ser.types import F32
 from rt_ser.voice import OwnVoice, learn, log_probs
-from train import kept
+from train import evaluate, kept
 from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip
 from train.decode import decode
@@ -77,15 +78,10 @@ def hear(hearing: Hearing) -> Told:
     classifier = _classifier(hearing.fold.model)
     if hearing.voice is not None:
         classifier = AttunedClassifier(classifier, hearing.voice)
-    analyzer = Analyzer(classifier)
-    events = [*analyzer.feed_events(decode(hearing.clip.path)), *analyzer.flush_events()]
-    probs = np.zeros(len(LABELS), np.float32)
-    probs[[LABELS.index(label) for label in analyzer.labels]] = analyzer.summary().probs
-    return Told(
-        fold=hearing.fold,
-        heard=Heard(clip=hearing.clip, probs=probs, curve=np.zeros((0, len(LABELS)), np.float32)),
-        utterances=tuple(event for event in events if isinstance(event, Utterance)),
-    )
+    utterances: list[Utterance] = []
+    analyzer = Analyzer(classifier, hooks=Hooks(on_utterance=utterances.append))
+    heard = evaluate.hear(analyzer, hearing.clip, decode(hearing.clip.path))
+    return Told(fold=hearing.fold, heard=heard, utterances=tuple(utterances))
 
 
 def ordinary_of(told: Sequence[Told]) -> F32:
@@ -95,25 +91,26 @@ def ordinary_of(told: Sequence[Told]) -> F32:
         if item.heard.clip.emotion == NEUTRAL and item.utterances:
             by_speaker.setdefault(item.heard.clip.speaker, []).append(log_probs(item.heard.probs))
     if not by_speaker:
-        raise InputError(
-            "nobody says anything neutral in other folds: give more files or splits"
-        )
+        raise InputError("nobody says anything neutral in other folds: give more files or splits")
     means: F32 = np.mean([np.mean(values, axis=0) for values in by_speaker.values()], axis=0)
     return means
 
 
-def learnt(told: Sequence[Told], ordinary: F32) -> tuple[OwnVoice | None, list[Told]]:
-    """Learn one speaker's voice, where there is enough of it, and return what is left to hear.
+def acquainted(model: str, ordinary: F32) -> Manifest:
+    """Return a model's manifest that tells how strangers sound; ``ordinary`` is over LABELS."""
+    manifest = find_manifest(model)
+    columns = [LABELS.index(label) for label in manifest.labels]
+    return replace(manifest, ordinary=tuple(map(float, ordinary[columns])))
 
-    ``ordinary`` (labels,) are log-probabilities of the model's own labels.
-    """
+
+def learnt(told: Sequence[Told], manifest: Manifest) -> tuple[OwnVoice | None, list[Told]]:
+    """Learn one speaker's voice, where there is enough of it, and return what is left to hear."""
     neutral = sorted(
         (item for item in told if item.heard.clip.emotion == NEUTRAL and item.utterances),
         key=lambda item: item.heard.clip.key,
     )
     np.random.default_rng(0).shuffle(neutral)
     used = neutral[: min(MOST_CLIPS, len(neutral) // 2)]
-    manifest = replace(find_manifest(told[0].fold.model), ordinary=tuple(map(float, ordinary)))
     try:
         voice = learn([one for item in used for one in item.utterances], manifest)
     except InputError:
@@ -131,8 +128,11 @@ def figures_of(
         "people": len({stranger.clip.speaker for stranger, _, _ in pairs}),
         "enrolled_s": float(np.median([seconds for _, _, seconds in pairs])),
     }
-    for name, place in (("stranger", 0), ("known", 1)):
-        outcomes = outcomes_of([pair[place] for pair in pairs], classes)  # type: ignore[misc]
+    for name, heard in (
+        ("stranger", [stranger for stranger, _, _ in pairs]),
+        ("known", [known for _, known, _ in pairs]),
+    ):
+        outcomes = outcomes_of(heard, classes)
         card[name] = {"uar": uar(outcomes), "calibration_error": reliability(outcomes).error}
     return card
 
@@ -145,10 +145,10 @@ def measured(strangers: Sequence[Told], *, jobs: int) -> dict[str, Any]:
         mine = [item for item in strangers if item.fold == fold]
         people = sorted({item.heard.clip.speaker for item in mine})
         others = [item for item in strangers if item.heard.clip.speaker not in people]
-        ordinary = ordinary_of(others)
+        manifest = acquainted(fold.model, ordinary_of(others))
         for speaker in people:
             own = [item for item in mine if item.heard.clip.speaker == speaker]
-            voice, rest = learnt(own, ordinary[_columns(fold.model)])
+            voice, rest = learnt(own, manifest)
             left += rest
             hearings += [Hearing(fold=fold, clip=item.heard.clip, voice=voice) for item in rest]
     known = work_through("known", hear, hearings, jobs=jobs)
@@ -165,10 +165,6 @@ def measured(strangers: Sequence[Told], *, jobs: int) -> dict[str, Any]:
         for corpus in CORPORA
         if corpus in split_of
     }
-
-
-def _columns(model: str) -> list[int]:
-    return [LABELS.index(label) for label in find_manifest(model).labels]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

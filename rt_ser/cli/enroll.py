@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rt_ser.cli.common import Parser, add_settings, command_parser, load_settings, positive, tell
 
 if TYPE_CHECKING:
-    from rt_ser.audio.source import AudioSource
     from rt_ser.config import Settings
     from rt_ser.model import Classifier
     from rt_ser.runtime import StreamRunner
@@ -85,48 +84,43 @@ def _recorded(
     options: argparse.Namespace, settings: Settings, classifier: Classifier
 ) -> Iterator[Utterance]:
     """Yield what is said in recordings."""
-    from rt_ser.audio.files import FileSource
+    from rt_ser.api import replay
 
     for path in options.files:
-        source = FileSource(path, speed=None, channel=settings.audio.channel)
-        with _runner(source, settings, classifier) as runner:
-            yield from _utterances(runner)
+        with replay(path, model=classifier, settings=settings) as stream:
+            yield from _utterances(stream)
 
 
 def _spoken(
     options: argparse.Namespace, settings: Settings, classifier: Classifier
 ) -> Iterator[Utterance]:
     """Yield what is said into a microphone, until that is enough."""
-    from rt_ser.audio.microphone import microphone
+    from rt_ser.api import listen
     from rt_ser.types import RATE_HZ
 
     wanted_s: float = options.seconds
-    source = microphone(settings.audio, seconds=max(60.0, _PATIENCE * wanted_s))
-    with _runner(source, settings, classifier) as runner, _progress(wanted_s) as show:
+    longest_s = max(60.0, _PATIENCE * wanted_s)
+    with (
+        listen(seconds=longest_s, model=classifier, settings=settings) as stream,
+        _progress(wanted_s) as show,
+    ):
 
         def follow() -> None:
-            heard_s = runner.stats.speech_samples / RATE_HZ
+            heard_s = stream.stats.speech_samples / RATE_HZ
             show(min(heard_s, wanted_s))
             if heard_s >= wanted_s:
-                runner.request_stop()
+                stream.request_stop()
 
-        yield from _utterances(runner, follow)
-
-
-def _runner(source: AudioSource, settings: Settings, classifier: Classifier) -> StreamRunner:
-    from rt_ser.pipeline import Pipeline
-    from rt_ser.runtime import StreamRunner
-
-    return StreamRunner(source, Pipeline(classifier, settings), max_age_s=settings.audio.max_age_s)
+        yield from _utterances(stream, follow)
 
 
 def _utterances(
-    runner: StreamRunner, follow: Callable[[], None] = lambda: None
+    stream: StreamRunner, follow: Callable[[], None] = lambda: None
 ) -> Iterator[Utterance]:
     """Yield what is said, and tell what is wrong with the input meanwhile."""
     from rt_ser.stream_events import Notice, Utterance
 
-    for event in runner.events():
+    for event in stream.events():
         follow()
         if isinstance(event, Utterance):
             yield event

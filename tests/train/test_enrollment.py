@@ -18,7 +18,17 @@ from tests.train.made_up import cremad_clip
 from train import kept
 from train.__main__ import main
 from train.corpora import LABELS
-from train.enrollment import Fold, Hearing, Told, hear, learnt, measured, ordinary_of, tell_ordinary
+from train.enrollment import (
+    Fold,
+    Hearing,
+    Told,
+    acquainted,
+    hear,
+    learnt,
+    measured,
+    ordinary_of,
+    tell_ordinary,
+)
 from train.splits import load_split
 
 EMOTIONS = ("neutral", "happy", "neutral", "angry", "neutral", "neutral")
@@ -58,7 +68,7 @@ def of(told: list[Told], speaker: str) -> list[Told]:
 
 def test_half_of_what_is_neutral_is_learnt_from_and_not_scored(told: list[Told]) -> None:
     own = of(told, told[0].heard.clip.speaker)
-    voice, rest = learnt(own, ordinary_of(told))
+    voice, rest = learnt(own, acquainted(own[0].fold.model, ordinary_of(told)))
     assert voice is not None
     assert voice.speech_s >= LEAST_S
     left_out = [item.heard.clip for item in own if item not in rest]
@@ -66,15 +76,16 @@ def test_half_of_what_is_neutral_is_learnt_from_and_not_scored(told: list[Told])
 
 
 def test_which_clips_are_drawn_does_not_depend_on_their_order(told: list[Told]) -> None:
-    own, ordinary = of(told, told[0].heard.clip.speaker), ordinary_of(told)
-    voice, _ = learnt(own, ordinary)
-    again, _ = learnt(own[::-1], ordinary)
+    own = of(told, told[0].heard.clip.speaker)
+    manifest = acquainted(own[0].fold.model, ordinary_of(told))
+    voice, _ = learnt(own, manifest)
+    again, _ = learnt(own[::-1], manifest)
     assert voice == again
 
 
 def test_who_says_too_little_stays_a_stranger(told: list[Told]) -> None:
     own = [replace(item, utterances=()) for item in of(told, told[0].heard.clip.speaker)]
-    voice, rest = learnt(own, ordinary_of(told))
+    voice, rest = learnt(own, acquainted(own[0].fold.model, ordinary_of(told)))
     assert voice is None
     assert rest == own
 
