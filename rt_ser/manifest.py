@@ -85,21 +85,25 @@ def _read_tree(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = str(getattr(error, "problem", None) or "not YAML text")
         raise ModelError(f"{path}: {problem[:120]}: export the model again") from None
-    if _unfolded(tree, {}) > MAX_VALUES:
+    if unfolded(tree) > MAX_VALUES:
         raise ModelError(f"{path}: over {MAX_VALUES} values: this is no manifest")
     if not isinstance(tree, dict):
         raise ModelError(f"{path}: no mapping of keys to values: export the model again")
     return tree
 
 
-def _unfolded(value: Any, known: dict[int, float]) -> float:
-    """Count values with every alias written out: a few lines of YAML can mean a billion."""
+def unfolded(value: Any, known: dict[int, float] | None = None) -> float:
+    """Count values with every alias written out: a few lines of YAML can mean a billion.
+
+    ``known`` are the counts of what was met on the way, by identity.
+    """
+    known = {} if known is None else known
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
         known[id(value)] = math.inf  # for as long as it may yet contain itself
         children = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_unfolded(child, known) for child in children)
+        known[id(value)] = 1 + sum(unfolded(child, known) for child in children)
     return known[id(value)]
 
 

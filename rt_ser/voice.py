@@ -20,7 +20,7 @@ import yaml
 
 from rt_ser.config import shown
 from rt_ser.errors import ConfigError, InputError, ModelError, OutputError
-from rt_ser.manifest import Manifest
+from rt_ser.manifest import MAX_VALUES, Manifest, unfolded
 from rt_ser.stream_events import Utterance
 from rt_ser.types import F32, Prediction, freeze
 
@@ -205,6 +205,6 @@ def _tree(path: Path) -> Mapping[str, Any]:
     # ValueError: bytes that are no text, an impossible date; RecursionError: endless brackets
     except (yaml.YAMLError, ValueError, RecursionError):
         tree = None
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or unfolded(tree) > MAX_VALUES:
         raise ConfigError(f"{path}: no voice: make one with rt-ser enroll, in a new file")
     return tree

@@ -133,10 +133,18 @@ def test_a_voice_that_cannot_be_written_is_an_error_in_one_line(tmp_path: Path) 
         save_voice(voice, tmp_path / "no" / "me.yaml")
 
 
+BILLIONS = b"model: &a [x, x]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (letter, letter, b", ".join([b"*%c" % (letter - 1)] * 9))
+    for letter in range(ord("b"), ord("n"))
+)
+"""Lists of lists, written with aliases in 600 bytes."""
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "no voice"),
+        (BILLIONS + b"sha256: *m\nspeech_s: 4\nshift: [0]\n", "no voice"),
         (b"shift: [1, 2", "no voice"),
         (b"\xff\xfe\x00", "no voice"),
         (b"[" * 15_000, "no voice"),
