@@ -31,6 +31,7 @@ from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip
 from train.decode import decode
 from train.evaluate import chosen_test, training_of
+from train.manifests import write_manifest
 from train.metrics import reliability, uar
 from train.progress import work_through
 from train.scorecard import Heard, outcomes_of
@@ -230,5 +231,4 @@ def tell_ordinary(manifest: Path, ordinary: F32) -> None:
     tree = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     told = {label: round(float(value), 3) for label, value in zip(LABELS, ordinary, strict=True)}
     tree["ordinary"] = {label: told[label] for label in tree["labels"]}
-    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
-    manifest.write_text(text, encoding="utf-8")
+    write_manifest(tree, manifest)

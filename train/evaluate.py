@@ -26,6 +26,7 @@ from train import kept, leaderboard
 from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip, load_all
 from train.decode import decode
+from train.manifests import write_manifest
 from train.progress import work_through
 from train.scorecard import CURVE_S, Heard, scorecard
 from train.splits import Split, load_split
@@ -200,9 +201,7 @@ def record(figures: dict[str, Any], model: Path) -> None:
         }
     metrics = tree.setdefault("metrics", {})
     metrics[figures["split"]] = {**metrics.get(figures["split"], {}), **told}
-    path.write_text(
-        yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96), encoding="utf-8"
-    )
+    write_manifest(tree, path)
 
 
 def write_clips(heard: Sequence[Heard], path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import F32, RATE_HZ
@@ -18,6 +17,7 @@ from train.arguments import add_data_arguments
 from train.calibrate import recalls_mean, speech_offset, temperature_of
 from train.corpora.clip import LABELS, Clip
 from train.examples import labelled_examples, read_examples, together, trained_labels
+from train.manifests import write_manifest
 from train.net import logits_of
 from train.prepare import Prepared, prepare
 from train.recipe import TrainRecipe
@@ -147,8 +147,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
         loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
         tree["metrics"] = {load_split(told["split"]).name: {"int8_loss": round(100.0 * loss, 2)}}
     save_bytes(folder / f"{name}.tflite", content)
-    text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=96)
-    save_bytes(folder / f"{name}.yaml", text.encode())
+    write_manifest(tree, folder / f"{name}.yaml")
     return folder / f"{name}.tflite"
 
 

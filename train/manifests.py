@@ -1,0 +1,17 @@
+"""The one way that ``export``, ``evaluate`` and ``enrollment`` write a model's manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def write_manifest(tree: Mapping[str, Any], path: Path) -> None:
+    """Write ``NAME.yaml``, keys in the order given; the file is whole at every moment."""
+    partial = path.with_suffix(".yaml.partial")
+    text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=96)
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
