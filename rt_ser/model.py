@@ -194,15 +194,17 @@ class AttunedClassifier:
 
     def __init__(self, classifier: Classifier, voice: OwnVoice) -> None:
         self.manifest = replace(classifier.manifest, name=f"{classifier.manifest.name}+voice")
-        self._classifier, self._voice = classifier, voice
+        self.unattuned, self._voice = classifier, voice
 
     def predict(self, features: LogMel) -> Prediction:
         """Judge one window as the classifier does, then attune what it says."""
-        return self._voice.attune(self._classifier.predict(features))
+        return self._voice.attune(self.unattuned.predict(features))
 
 
 def attuned(classifier: Classifier, voice: str | None) -> Classifier:
     """Return a classifier attuned to the voice in a file, or as it is where there is none.
+
+    The voice takes the place of one that the classifier was attuned to.
 
     Raises
     ------
@@ -211,6 +213,8 @@ def attuned(classifier: Classifier, voice: str | None) -> Classifier:
     """
     if not voice:
         return classifier
+    if isinstance(classifier, AttunedClassifier):
+        classifier = classifier.unattuned
     return AttunedClassifier(classifier, read_voice(Path(voice), classifier.manifest))
 
 

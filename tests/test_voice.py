@@ -210,6 +210,17 @@ def test_every_window_of_a_stream_is_attuned(my_voice: Path, recording: Path) ->
         assert (mine.stop, mine.speech_prob) == (stranger.stop, stranger.speech_prob)
 
 
+def test_a_voice_takes_the_place_of_one_that_is_there(my_voice: Path, recording: Path) -> None:
+    known = Settings(model=ModelSettings(voice=str(my_voice)))
+    mine = attuned(shared_classifier("research"), str(my_voice))
+    with replay(recording, settings=known) as stream:
+        once = [estimate.window_probs for estimate in stream if estimate.label]
+    with replay(recording, model=mine, settings=known) as stream:
+        twice = [estimate.window_probs for estimate in stream if estimate.label]
+    assert once
+    assert np.array_equal(once, twice)
+
+
 def test_pushing_and_pulling_hear_the_same_person(
     my_voice: Path, recording: Path, demo_samples: F32
 ) -> None:
