@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from rt_ser.config import Settings
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
+from train.whole import written_whole
 
 _FORMAT = 1
 _Kind = TypeVar("_Kind", bound=np.generic)
@@ -123,19 +123,17 @@ class FeatureStore:
 
     def save(self, path: Path) -> None:
         """Write the store; a file of that name is whole at every moment."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-        np.savez(
-            partial,
-            measured=np.array(json.dumps([asdict(item) for item in self.measured])),
-            log_mel=self.log_mel,
-            log_mel_offsets=self.log_mel_offsets,
-            speech=self.speech,
-            speech_offsets=self.speech_offsets,
-            spans=self.spans,
-            span_offsets=self.span_offsets,
-        )
-        partial.replace(path)
+        with written_whole(path) as draft:
+            np.savez(
+                draft,
+                measured=np.array(json.dumps([asdict(item) for item in self.measured])),
+                log_mel=self.log_mel,
+                log_mel_offsets=self.log_mel_offsets,
+                speech=self.speech,
+                speech_offsets=self.speech_offsets,
+                spans=self.spans,
+                span_offsets=self.span_offsets,
+            )
 
     @classmethod
     def read(cls, path: Path) -> FeatureStore:

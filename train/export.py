@@ -24,6 +24,7 @@ from train.recipe import TrainRecipe
 from train.run_folder import load_run
 from train.speech_head import fit_speech_head
 from train.splits import load_split
+from train.whole import written_whole
 from train.windows import plain_windows
 
 REPRESENTATIVE = 256
@@ -101,7 +102,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     speakers, whom training never saw; they are 1 and 0 where the run kept none. Only the
     classes that the run's corpora have are kept.
     """
-    from train.quantise import run_int8, save_bytes, unbiased
+    from train.quantise import run_int8, unbiased
     from train.twin import twin
 
     told, recipe, network = load_run(run)
@@ -146,7 +147,8 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     if len(test):
         loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
         tree["metrics"] = {load_split(told["split"]).name: {"int8_loss": round(100.0 * loss, 2)}}
-    save_bytes(folder / f"{name}.tflite", content)
+    with written_whole(folder / f"{name}.tflite") as draft:
+        draft.write_bytes(content)
     write_manifest(tree, folder / f"{name}.yaml")
     return folder / f"{name}.tflite"
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
+from train.whole import written_whole
+
 
 def write_manifest(tree: Mapping[str, Any], path: Path) -> None:
     """Write ``NAME.yaml``, keys in the order given; the file is whole at every moment."""
-    partial = path.with_suffix(".yaml.partial")
     text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=96)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with written_whole(path) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -101,11 +100,3 @@ def quantisation(content: bytes) -> dict[str, Any]:
             for name, d in tensors.items()
         },
     }
-
-
-def save_bytes(path: Path, content: bytes) -> None:
-    """Write a file that is whole at every moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

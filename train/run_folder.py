@@ -16,6 +16,7 @@ from rt_ser.types import F32
 from train.examples import CLASSES
 from train.net import Network
 from train.recipe import TrainRecipe, recipe_from
+from train.whole import written_whole
 
 ABOUT = "run.yaml"
 CHECKPOINT = "checkpoint.pt"
@@ -64,9 +65,8 @@ def is_finished(run: Path, recipe: TrainRecipe) -> bool:
 
 def write_checkpoint(path: Path, recipe: TrainRecipe, state: dict[str, Any]) -> None:
     """Write a state of training by a recipe; the file is whole at every moment."""
-    partial = path.with_suffix(".partial")
-    torch.save({"recipe": repr(recipe), **state}, partial)
-    partial.replace(path)
+    with written_whole(path) as draft, draft.open("wb") as file:
+        torch.save({"recipe": repr(recipe), **state}, file)
 
 
 def read_checkpoint(path: Path, recipe: TrainRecipe, device: torch.device) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from train.run_log import RunLog
 from train.views.cohort import Cohort, State
 from train.views.distort import Distortion
 from train.views.teaching import Lesson
+from train.whole import written_whole
 from train.windows import plain_windows
 
 _LOOKS = 20
@@ -123,7 +124,8 @@ class _Run:
         """Write the averaged weights and the plot of the log."""
         weights = {name: value.cpu() for name, value in network.state_dict().items()}
         earlier = {name: one.network.state_dict() for name, one in self.task.earlier.items()}
-        torch.save(mixed(weights, earlier, self.recipe.earlier_shares), self.folder / WEIGHTS)
+        with written_whole(self.folder / WEIGHTS) as draft, draft.open("wb") as file:
+            torch.save(mixed(weights, earlier, self.recipe.earlier_shares), file)
         save(training_plot(self._log.rows()), self.folder / "log.png")
 
 

@@ -25,7 +25,7 @@ from tests.train.made_up import small_corpus
 from train.examples import labelled_examples
 from train.net import Network
 from train.plan import Shape
-from train.quantise import quantisation, run_int8, save_bytes, to_int8, unbiased
+from train.quantise import quantisation, run_int8, to_int8, unbiased
 from train.recipe import TrainRecipe
 from train.twin import twin
 from train.windows import plain_windows
@@ -143,11 +143,3 @@ def test_what_the_manifest_says_of_it(content: bytes) -> None:
     assert set(told) == {"scheme", "input", "output_8", "output_1"}
     scale, zero_point = interpreter.get_input_details()[0]["quantization"]
     assert told["input"] == {"scale": pytest.approx(scale), "zero_point": zero_point}
-
-
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "model.tflite"
-    save_bytes(path, b"first")
-    save_bytes(path, b"second")
-    assert path.read_bytes() == b"second"
-    assert [item.name for item in path.parent.iterdir()] == ["model.tflite"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from rt_ser.types import F32, RATE_HZ
 from train.corpora import Clip
 from train.decode import decode
 from train.progress import work_through
+from train.whole import written_whole
 
 MFCC, CHROMA, MEL = 40, 12, 128
 """What tutorials take of each: 180 means over time."""
@@ -141,10 +141,8 @@ def _of_clip(clip: Clip, *, name: str) -> F32:
 
 
 def _save(path: Path, clips: Sequence[Clip], values: F32) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    np.savez(partial, keys=np.array([clip.key for clip in clips]), values=values)
-    partial.replace(path)
+    with written_whole(path) as draft:
+        np.savez(draft, keys=np.array([clip.key for clip in clips]), values=values)
 
 
 def _digest(clips: Sequence[Clip]) -> str:

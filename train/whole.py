@@ -1,0 +1,24 @@
+"""Files that are whole at every moment: a stop in the middle leaves what was there before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a file beside ``path`` to write to, which takes its place once that is done.
+
+    Folders are made. Where writing fails nothing is left of it. The given name ends as
+    ``path`` does and holds the number of the process, so that two may write at a time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
