@@ -9,7 +9,6 @@ normalization for emotional speech detection". Nothing of the audio is kept.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from rt_ser.errors import ConfigError, InputError, ModelError, OutputError
 from rt_ser.manifest import MAX_VALUES, Manifest, unfolded
 from rt_ser.stream_events import Utterance
 from rt_ser.types import F32, Prediction, freeze
+from rt_ser.whole import written_whole
 
 LEAST_S = 2.0
 """Seconds of speech under which nothing is learnt."""
@@ -129,12 +129,10 @@ def save_voice(voice: OwnVoice, path: Path) -> None:
     """
     tree = {"model": voice.model, "sha256": voice.sha256, "speech_s": voice.speech_s}
     text = yaml.safe_dump({**tree, "shift": list(voice.shift)}, sort_keys=False)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        with written_whole(path) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise OutputError(f"{path}: {error.strerror or error}: give another file") from None
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rt_ser.config import Settings
 from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ
-from train.whole import written_whole
+from rt_ser.whole import written_whole
 
 _FORMAT = 1
 _Kind = TypeVar("_Kind", bound=np.generic)
@@ -123,6 +123,7 @@ class FeatureStore:
 
     def save(self, path: Path) -> None:
         """Write the store; a file of that name is whole at every moment."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as draft:
             np.savez(
                 draft,

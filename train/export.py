@@ -13,6 +13,7 @@ import numpy as np
 
 from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import F32, RATE_HZ
+from rt_ser.whole import written_whole
 from train.arguments import add_data_arguments
 from train.calibrate import recalls_mean, speech_offset, temperature_of
 from train.corpora.clip import LABELS, Clip
@@ -24,7 +25,6 @@ from train.recipe import TrainRecipe
 from train.run_folder import load_run
 from train.speech_head import fit_speech_head
 from train.splits import load_split
-from train.whole import written_whole
 from train.windows import plain_windows
 
 REPRESENTATIVE = 256
@@ -147,6 +147,7 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     if len(test):
         loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
         tree["metrics"] = {load_split(told["split"]).name: {"int8_loss": round(100.0 * loss, 2)}}
+    folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / f"{name}.tflite") as draft:
         draft.write_bytes(content)
     write_manifest(tree, folder / f"{name}.yaml")

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from train.whole import written_whole
+from rt_ser.whole import written_whole
 
 
 def write_manifest(tree: Mapping[str, Any], path: Path) -> None:

@@ -13,10 +13,10 @@ import yaml
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from rt_ser.types import F32
+from rt_ser.whole import written_whole
 from train.examples import CLASSES
 from train.net import Network
 from train.recipe import TrainRecipe, recipe_from
-from train.whole import written_whole
 
 ABOUT = "run.yaml"
 CHECKPOINT = "checkpoint.pt"

@@ -14,6 +14,7 @@ import torch
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from rt_ser.types import F32
+from rt_ser.whole import written_whole
 from train.examples import Examples, labelled_examples, noise_examples
 from train.net import Network, logits_of, mean_of, mixed
 from train.plots import save, training_plot
@@ -31,7 +32,6 @@ from train.run_log import RunLog
 from train.views.cohort import Cohort, State
 from train.views.distort import Distortion
 from train.views.teaching import Lesson
-from train.whole import written_whole
 from train.windows import plain_windows
 
 _LOOKS = 20

@@ -58,7 +58,7 @@ def run(played: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(played: Prepared, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.mktemp("models") / "deep"  # is made
     return export(played, run, name="tiny", summary="of no use", folder=folder)
 
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from rt_ser.errors import ConfigError
 from rt_ser.types import F32, RATE_HZ
+from rt_ser.whole import written_whole
 from train.corpora import Clip
 from train.decode import decode
 from train.progress import work_through
-from train.whole import written_whole
 
 MFCC, CHROMA, MEL = 40, 12, 128
 """What tutorials take of each: 180 means over time."""
@@ -141,6 +141,7 @@ def _of_clip(clip: Clip, *, name: str) -> F32:
 
 
 def _save(path: Path, clips: Sequence[Clip], values: F32) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as draft:
         np.savez(draft, keys=np.array([clip.key for clip in clips]), values=values)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a file beside ``path`` to write to, which takes its place once that is done.
 
-    Folders are made. Where writing fails nothing is left of it. The given name ends as
-    ``path`` does and holds the number of the process, so that two may write at a time.
+    Where writing fails nothing is left of it. The given name ends as ``path``
+    does and holds the number of the process, so that two may write at a time.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield draft

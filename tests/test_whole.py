@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from train.whole import written_whole
+from rt_ser.whole import written_whole
 
 
 def stopped_while_writing(path: Path) -> None:
@@ -19,8 +19,8 @@ def names_in(folder: Path) -> list[str]:
     return [item.name for item in folder.iterdir()]
 
 
-def test_what_was_there_is_replaced_and_folders_are_made(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "model.tflite"
+def test_what_was_there_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
     for content in (b"first", b"second"):
         with written_whole(path) as draft:
             draft.write_bytes(content)
