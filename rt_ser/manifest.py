@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rt_ser.config import shown
 from rt_ser.errors import ModelError
 from rt_ser.recipes import Recipe, recipe_named
 from rt_ser.types import RATE_HZ
+from rt_ser.yaml_file import read_mapping
 
 MAX_MANIFEST_BYTES = 64 * 1024
-MAX_VALUES = 10_000
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 
 
@@ -71,43 +69,19 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(f"{path}: {str(error)[:200]}: export the model again") from None
 
 
-def _read_tree(path: Path) -> dict[str, Any]:
+def _read_tree(path: Path) -> dict[Any, Any]:
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise ModelError(f"{path}: over {MAX_MANIFEST_BYTES} bytes: this is no manifest")
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_mapping(path, most_bytes=MAX_MANIFEST_BYTES, kind="manifest")
     except OSError as error:
         raise ModelError(
             f"{path}: {error.strerror or error}: a model needs its manifest (.yaml) beside it; "
             "see rt-ser models"
         ) from None
-    # ValueError: an impossible date or a huge number; RecursionError: brackets within brackets
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = str(getattr(error, "problem", None) or "not YAML text")
-        raise ModelError(f"{path}: {problem[:120]}: export the model again") from None
-    if unfolded(tree) > MAX_VALUES:
-        raise ModelError(f"{path}: over {MAX_VALUES} values: this is no manifest")
-    if not isinstance(tree, dict):
-        raise ModelError(f"{path}: no mapping of keys to values: export the model again")
-    return tree
+    except ValueError as error:
+        raise ModelError(f"{error}: export the model again") from None
 
 
-def unfolded(value: Any, known: dict[int, float] | None = None) -> float:
-    """Count values with every alias written out: a few lines of YAML can mean a billion.
-
-    ``known`` are the counts of what was met on the way, by identity.
-    """
-    known = {} if known is None else known
-    if not isinstance(value, dict | list):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = math.inf  # for as long as it may yet contain itself
-        children = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(unfolded(child, known) for child in children)
-    return known[id(value)]
-
-
-def _manifest(tree: dict[str, Any], path: Path) -> Manifest:
+def _manifest(tree: dict[Any, Any], path: Path) -> Manifest:
     labels = tree["labels"]
     if not isinstance(labels, list) or len(labels) < 2 or len(set(map(str, labels))) != len(labels):
         raise ValueError(f"labels={shown(labels)} must be a list of two or more different names")

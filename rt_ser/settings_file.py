@@ -15,9 +15,9 @@ import yaml
 
 from rt_ser.config import Settings, build, declarations, parse, unknown_key
 from rt_ser.errors import ConfigError
+from rt_ser.yaml_file import read_nodes
 
 MAX_FILE_BYTES = 65_536
-MOST_LETTERS = 120
 PREFIX = "RT_SER_"
 # Variables that share the prefix and are no settings: the file's place, and where the
 # project's own tests find recordings.
@@ -152,33 +152,16 @@ def _value(given: Given) -> object:
 
 
 def _compose(path: Path) -> yaml.Node | None:
-    """Parse the file into YAML nodes, which know their lines and construct no objects."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
+        return read_nodes(path, most_bytes=MAX_FILE_BYTES, kind="settings file")
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
             f"cannot read settings file {str(path)!r}: {reason}; "
             "see `rt-ser config` for where it is looked for"
         ) from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: over {MAX_FILE_BYTES} bytes: this is no settings file")
-    try:
-        return yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = str(error.problem)[:MOST_LETTERS]
-        raise ConfigError(f"{path} line {line}: not valid YAML: {problem}") from None
-    except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0][:MOST_LETTERS]
-        raise ConfigError(f"{path}: not valid YAML: {problem}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply: this is no settings file") from None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _items(

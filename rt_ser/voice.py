@@ -19,10 +19,11 @@ import yaml
 
 from rt_ser.config import shown
 from rt_ser.errors import ConfigError, InputError, ModelError, OutputError
-from rt_ser.manifest import MAX_VALUES, Manifest, unfolded
+from rt_ser.manifest import Manifest
 from rt_ser.stream_events import Utterance
 from rt_ser.types import F32, Prediction, freeze
 from rt_ser.whole import written_whole
+from rt_ser.yaml_file import read_mapping
 
 LEAST_S = 2.0
 """Seconds of speech under which nothing is learnt."""
@@ -190,19 +191,12 @@ def read_voice(path: Path, manifest: Manifest) -> OwnVoice:
     return voice
 
 
-def _tree(path: Path) -> Mapping[str, Any]:
+def _tree(path: Path) -> Mapping[Any, Any]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        return read_mapping(path, most_bytes=_MAX_BYTES, kind="voice")
     except OSError as error:
         raise ConfigError(
             f"voice {path}: {error.strerror or error}: make one with rt-ser enroll"
         ) from None
-    try:
-        tree = yaml.safe_load(content.decode()) if len(content) <= _MAX_BYTES else None
-    # ValueError: bytes that are no text, an impossible date; RecursionError: endless brackets
-    except (yaml.YAMLError, ValueError, RecursionError):
-        tree = None
-    if not isinstance(tree, dict) or unfolded(tree) > MAX_VALUES:
-        raise ConfigError(f"{path}: no voice: make one with rt-ser enroll, in a new file")
-    return tree
+    except ValueError:
+        raise ConfigError(f"{path}: no voice: make one with rt-ser enroll, in a new file") from None

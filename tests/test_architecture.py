@@ -16,7 +16,7 @@ LEVEL_0 = {
     "types", "errors", "config", "data", "quiet",
     "acoustics", "evidence", "recipes", "manifest", "interpreter",
     "event_queue", "hooks", "ledger", "lifetime", "mute",
-    "stream_events", "stream_pipeline", "utterances", "voice", "whole",
+    "stream_events", "stream_pipeline", "utterances", "voice", "whole", "yaml_file",
 }  # fmt: skip
 STAGES = {"framing", "health", "vad", "features", "model", "estimates"}
 EVERYTHING = {"*"}
