@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -10,18 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_ser.cli.common import Parser, UsageError
+from rt_ser.cli.targets import holds_a_table, holds_no_text, is_named_like_a_recording
 
 if TYPE_CHECKING:
     from rt_ser.outputs.sink import Sink
 
 STDOUT = "-"
-HEADERLESS = {".raw", ".pcm"}
-RECORDINGS = HEADERLESS | {
-    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf",
-    ".m4a", ".aac", ".wma", ".mp4", ".mkv", ".webm",
-}  # fmt: skip
-"""How a recording's name ends, so that nothing is ever written to one."""
-
 
 RECORDS = {
     "jsonl": "write every event as a line of JSON",
@@ -83,12 +78,14 @@ def separate(arguments: Sequence[str]) -> list[str]:
     """Keep ``--jsonl talk.wav`` from taking a recording for the file to write.
 
     Both options take a path or none, so a recording right after one would be swallowed,
-    and overwritten. A word that ends like a recording is never an output.
+    and overwritten. A word that ends like a recording is never an output, nor is a file that
+    is there and holds no text.
     """
     words = list(arguments)
     for place, (word, following) in enumerate(pairwise(arguments)):
-        is_input = Path(following).suffix.lower() in RECORDINGS
-        if is_input and word in ("--jsonl", "--csv"):
+        if word not in ("--jsonl", "--csv"):
+            continue
+        if is_named_like_a_recording(following) or holds_no_text(following):
             words[place] = f"{word}={STDOUT}"
     return words
 
@@ -102,12 +99,13 @@ def check_outputs(options: argparse.Namespace, inputs: Sequence[str] = ()) -> No
             continue
         flag = f"--{name}"
         _check_path(flag, path, inputs)
-        if path in taken:
+        place = path if path == STDOUT else os.path.realpath(path)
+        if place in taken:
             where = "standard output" if path == STDOUT else repr(path)
             raise UsageError(
-                f"{taken[path]} and {flag} would both write to {where}: give one of them a path"
+                f"{taken[place]} and {flag} would both write to {where}: give one of them a path"
             )
-        taken[path] = flag
+        taken[place] = flag
     for name in ("webvtt", "audacity"):
         if getattr(options, name, None) is not None and len(inputs) > 1:
             raise UsageError(f"--{name} is about one recording: give one, not {len(inputs)}")
@@ -121,8 +119,10 @@ def _check_path(flag: str, path: str, inputs: Iterable[str]) -> None:
         raise UsageError(f"{flag} has an empty path: give one{choice}")
     if path == STDOUT:
         raise UsageError(f"{flag} needs a file: give a path")
-    if Path(path).suffix.lower() in RECORDINGS or any(_is_same(path, one) for one in inputs):
+    if is_named_like_a_recording(path) or any(_is_same(path, one) for one in inputs):
         raise UsageError(f"{flag} would overwrite the recording {path!r}: give another path")
+    if holds_no_text(path) and not (flag == "--parquet" and holds_a_table(path)):
+        raise UsageError(f"{flag} would overwrite {path!r}, which holds no text: give another path")
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -18,14 +18,8 @@ from rt_ser.cli.common import (
     tell,
 )
 from rt_ser.cli.logs import add_log_level
-from rt_ser.cli.outputs import (
-    HEADERLESS,
-    RECORDINGS,
-    add_outputs,
-    check_outputs,
-    is_terminal,
-    separate,
-)
+from rt_ser.cli.outputs import add_outputs, check_outputs, is_terminal, separate
+from rt_ser.cli.targets import HEADERLESS, is_named_like_a_recording
 from rt_ser.errors import InputError
 
 if TYPE_CHECKING:
@@ -146,5 +140,4 @@ def _whole(flag: str, text: str | None, default: int) -> int:
 
 
 def _has_header(path: str) -> bool:
-    suffix = Path(path).suffix.lower()
-    return suffix in RECORDINGS and suffix not in HEADERLESS
+    return is_named_like_a_recording(path) and Path(path).suffix.lower() not in HEADERLESS

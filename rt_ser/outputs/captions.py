@@ -20,6 +20,7 @@ class _UtteranceSink:
 
     def write(self, event: Event) -> None:
         """Write an utterance; any other event is passed over. Raises OutputError."""
+        self._writer.begin()
         if event["type"] == "utterance":
             self._writer.write_line(self.entry(dict(event)))
 

@@ -18,8 +18,8 @@ from rt_ser.outputs.sink import Event, LineWriter
 class CsvSink:
     """Writes a header, then a row for each estimate, to a file or, for ``-``, to stdout.
 
-    The header is written at once: a stream without speech leaves an empty table, not an
-    empty file.
+    The header is written with the first event of any type: a stream without speech leaves
+    an empty table, not an empty file.
     """
 
     def __init__(self, path: str, *, columns: Sequence[str]) -> None:
@@ -28,6 +28,7 @@ class CsvSink:
 
     def write(self, event: Event) -> None:
         """Write an estimate's row; any other event is passed over. Raises OutputError."""
+        self._writer.begin()
         if event["type"] == "estimate":
             row = flatten(event)
             self._writer.write_line(line([row[column] for column in self._columns]))

@@ -43,15 +43,16 @@ class EmotionMlSink:
 
     def write(self, event: Event) -> None:
         """Write an utterance; any other event is passed over. Raises OutputError."""
+        self._writer.begin()
         if event["type"] == "utterance":
             for line in emotion(dict(event)):
                 self._writer.write_line(line)
 
     def close(self) -> None:
-        """Write the document's end and close the file."""
+        """Write the end of a document that has begun, and close the file."""
+        was_open, self._is_open = self._is_open, False
         try:
-            if self._is_open:
-                self._is_open = False
+            if was_open and self._writer.has_begun:
                 self._writer.write_line("</emotionml>")
         finally:
             self._writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rt_ser.errors import OutputError
@@ -27,24 +28,30 @@ class ParquetSink:
 
     def __init__(self, path: str, *, labels: tuple[str, ...], live: bool) -> None:
         self._arrow = need("pyarrow", extra="parquet")
-        parquet = need("pyarrow.parquet", extra="parquet")
+        self._parquet = need("pyarrow.parquet", extra="parquet")
         self._path = path
         self._schema = self._typed(column_types(labels, live=live))
         self._rows: list[dict[str, object]] = []
+        self._has_begun = False
+        self._writer: Any = None
         try:
-            self._writer: Any = parquet.ParquetWriter(path, self._schema)
+            # Whether it can be written is to be known before anything is heard; what it holds
+            # stays until then.
+            if not Path(path).is_fifo():
+                Path(path).open("ab").close()
         except OSError as error:
             raise self._failed(error) from None
 
     def write(self, event: Event) -> None:
         """Keep an estimate's row; any other event is passed over. Raises OutputError."""
+        self._begin()
         if event["type"] == "estimate":
             self._rows.append(flatten(event))
             if len(self._rows) >= GROUP_ROWS:
                 self._write_rows()
 
     def close(self) -> None:
-        """Write what is left and the table's end."""
+        """Write what is left and the end of a table that has begun."""
         writer, rest = self._writer, self._rows
         if writer is None:
             return
@@ -53,6 +60,16 @@ class ParquetSink:
                 self._write_rows()
             self._writer = None
             writer.close()
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _begin(self) -> None:
+        """Put an empty table in the place of what was there, once."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        try:
+            self._writer = self._parquet.ParquetWriter(self._path, self._schema)
         except OSError as error:
             raise self._failed(error) from None
 

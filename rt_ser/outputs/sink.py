@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,31 +52,29 @@ class LineWriter:
     """Writes whole lines, each visible to a reader at once.
 
     Bytes go straight to the descriptor: with no buffer in between, a full disk is
-    noticed at the line that does not fit and cannot complain again at exit.
+    noticed at the line that does not fit and cannot complain again at exit. They go to the
+    end of the file, wherever that is by then, so that whoever rotates it may empty it.
 
     Parameters
     ----------
     path : str
-        A file to (over)write, or ``-`` for standard output.
+        A file to (over)write, or ``-`` for standard output. What it holds stays until
+        there is something to write: see :meth:`begin`.
     head : sequence of str
         Lines to begin with.
 
     Raises
     ------
     OutputError
-        If the file cannot be opened for writing, or its head not be written.
+        If the file cannot be opened for writing.
     """
 
     def __init__(self, path: str, *, head: Sequence[str] = ()) -> None:
         self.path = path
         self.name = "standard output" if path == STDOUT else repr(path)
+        self.has_begun = False
+        self._head = tuple(head)
         self._raw = self._open()
-        try:
-            for line in head:
-                self.write_line(line)
-        except OutputError:
-            self.close()
-            raise
 
     def _open(self) -> io.RawIOBase:
         if self.path == STDOUT:
@@ -84,7 +83,7 @@ class LineWriter:
             sys.stdout.flush()
             return io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
         try:
-            return io.FileIO(self.path, "wb")
+            return io.FileIO(self.path, "ab")
         except OSError as error:
             raise OutputError(f"cannot write {self.name}: {self._why(error)}") from None
 
@@ -94,8 +93,23 @@ class LineWriter:
             return f"there is no folder {str(folder)!r}; create it or give another path"
         return f"{error.strerror or error}; give another path"
 
+    def begin(self) -> None:
+        """Empty the file and write its head, once. Raises PipeClosed or OutputError."""
+        if self.has_begun:
+            return
+        self.has_begun = True
+        try:
+            is_file = stat.S_ISREG(os.fstat(self._raw.fileno()).st_mode)
+            if is_file and self.path != STDOUT:
+                self._raw.truncate(0)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.name}: {self._why(error)}") from None
+        for line in self._head:
+            self.write_line(line)
+
     def write_line(self, line: str) -> None:
         """Write ``line`` and a newline. Raises PipeClosed or OutputError."""
+        self.begin()
         rest = memoryview(f"{line}\n".encode(errors="backslashreplace"))
         try:
             while rest:
@@ -118,5 +132,5 @@ class LineWriter:
             os.close(nowhere)
 
     def close(self) -> None:
-        """Close the file; standard output stays open."""
+        """Close the file, which stays as it was if nothing began; standard output stays open."""
         self._raw.close()
