@@ -188,7 +188,7 @@ def test_any_event_begins_a_file(name: str, tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_written_is_refused_before_anything_begins(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(OutputError, match="cannot write .*give another path"):
+    with pytest.raises(OutputError, match=r"cannot write .*give another path"):
         made(name, tmp_path / "no" / "out")
 
 
