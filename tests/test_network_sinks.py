@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from rt_ser.outputs.mqtt import MAX_UNSENT, MqttSink, broker, discovery
 from rt_ser.outputs.sink import Event, LossySink
 from rt_ser.outputs.wyoming import WyomingSink, address
 from rt_ser.testing import FAKE_MANIFEST, LABELS
+from tests.program import run, told
 from tests.views import estimate
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -189,10 +191,9 @@ def test_it_comes_back_with_the_broker_and_never_waits(mosquitto: Mosquitto) -> 
     sink.close()
 
 
-@pytest.mark.parametrize(("password", "dropped"), [("right", 0), ("wrong", 1)])
-def test_a_broker_may_ask_who_it_is(
-    password: str, dropped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lets nobody in but Anna."""
     maker = shutil.which("mosquitto_passwd")
     if MOSQUITTO is None or maker is None:
         pytest.skip("no MQTT broker: sudo apt-get install mosquitto")
@@ -201,12 +202,68 @@ def test_a_broker_may_ask_who_it_is(
     subprocess.run([maker, "-b", "-c", str(users), "anna", "right"], check=True)
     server = Mosquitto(tmp_path, access=f"allow_anonymous false\npassword_file {users}")
     server.start()
-    monkeypatch.setenv("MQTT_PASSWORD", password)
-    sink = MqttSink(f"mqtt://anna@127.0.0.1:{server.port}", labels=LABELS)
-    sink.write(event())
-    sink.close()
+    yield server
     server.stop()
+
+
+@pytest.mark.parametrize(("password", "dropped"), [("right", 0), ("s3cret", 1)])
+def test_a_broker_may_ask_who_it_is(
+    password: str,
+    dropped: int,
+    guarded: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "rt_ser")
+    monkeypatch.setenv("MQTT_PASSWORD", password)
+    sink = MqttSink(f"mqtt://anna@127.0.0.1:{guarded.port}", labels=LABELS)
+    sink.write(event())
+    if dropped:
+        time.sleep(2.5)  # it has tried again by then, and is still silent about it
+    sink.close()
     assert sink.dropped == dropped
+    where = f"127.0.0.1:{guarded.port}"
+    said = f"mqtt: {where} refuses: Not authorized: check USER and MQTT_PASSWORD"
+    assert caplog.messages == [said] * dropped
+    assert "s3cret" not in caplog.text
+
+
+def test_a_broker_that_refuses_is_told_of_on_the_command_line(
+    guarded: Mosquitto, recording: Path, tmp_path: Path
+) -> None:
+    address = f"mqtt://anna@127.0.0.1:{guarded.port}"
+    done = run("replay", "talk.wav", "--quiet", "--mqtt", address, home=tmp_path,
+               MQTT_PASSWORD="s3cret")  # fmt: skip
+    assert done.returncode == 0
+    refusal, note = told(done)
+    assert refusal == (
+        f"rt-ser: warning: mqtt: 127.0.0.1:{guarded.port} refuses: Not authorized: "
+        "check USER and MQTT_PASSWORD"
+    )
+    assert note.startswith("rt-ser: note: mqtt: ")
+    assert note.endswith(" events could not be sent")
+
+
+def test_trouble_with_a_broker_is_told_once_and_its_end(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rt_ser")
+    where = f"127.0.0.1:{mosquitto.port}"
+    mosquitto.stop()
+    sink = sink_to(mosquitto)
+    assert caplog.messages == [f"mqtt: cannot reach {where}: trying again"]
+    time.sleep(1.5)
+    mosquitto.start()
+    eventually(lambda: caplog.messages[1:] == [f"mqtt: connected to {where}"], 20.0)
+    mosquitto.stop()
+    eventually(lambda: caplog.messages[2:] == [f"mqtt: lost {where}: trying again"])
+    time.sleep(2.5)
+    mosquitto.start()
+    eventually(lambda: caplog.messages[3:] == [f"mqtt: connected to {where}"], 20.0)
+    sink.close()
+    assert len(caplog.messages) == 4
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["WARNING", "INFO"] * 2
 
 
 def test_without_a_broker_nothing_waits() -> None:
@@ -237,6 +294,8 @@ def test_addresses_of_brokers() -> None:
         ("mqtt://h:port", "no MQTT address: 'mqtt://h:port': give mqtt://[USER@]HOST[:PORT]"
          "[/NODE], or mqtts:// for TLS"),
         ("mqtt://a..b", "no MQTT address: 'mqtt://a..b': give mqtt://[USER@]HOST[:PORT][/NODE], or "
+         "mqtts:// for TLS"),
+        ("mqtt://[abc", "no MQTT address: 'mqtt://[abc': give mqtt://[USER@]HOST[:PORT][/NODE], or "
          "mqtts:// for TLS"),
         ("mqtt://h/a/b", "node 'a/b' must be letters, digits, - and _: give mqtt://[USER@]HOST"
          "[:PORT][/NODE], or mqtts:// for TLS"),
@@ -340,7 +399,7 @@ def test_without_a_server_wyoming_keeps_the_newest() -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["host:10700", "tcp://h", "tcp://h:x", "unix://a", "http://h:1", f"tcp://{64 * 'h'}:1"],
+    ["host:10700", "tcp://h", "tcp://h:x", "unix://a", "http://h:1", f"tcp://{64 * 'h'}:1", "tcp://[abc"],
 )
 def test_what_is_no_wyoming_address(uri: str) -> None:
     with pytest.raises(OutputError, match=r"no Wyoming address: .*: give tcp://HOST"):
@@ -360,6 +419,55 @@ class Unreachable(BackgroundSink):
 
     def disconnect(self) -> None:
         """Nothing to close."""
+
+
+class Picky(BackgroundSink):
+    """An output that cannot send every event, and whose server is away at first."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+        self.tries = 0
+        super().__init__("picky")
+
+    def connect(self) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    def send(self, event: Event) -> None:
+        if event["seq"] in (1, 2):
+            raise UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed")
+        self.sent.append(event["seq"])
+
+    def disconnect(self) -> None:
+        """Nothing to close."""
+
+
+def test_an_event_that_cannot_be_sent_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rt_ser")
+    sink = Picky()
+    for seq in range(5):
+        sink.write(event(seq))
+    eventually(lambda: sink.sent == [0, 3, 4])
+    sink.close()
+    assert sink.dropped == 2
+    assert caplog.messages == [
+        "picky: Connection refused: trying again",
+        "picky: connected again",
+        "picky: an event cannot be sent: 'utf-8' codec can't encode character '\\udce9' in "
+        "position 0: surrogates not allowed",
+    ]
+
+
+def test_what_is_no_address_is_told_before_anything_is_written(
+    recording: Path, tmp_path: Path
+) -> None:
+    done = run("replay", "talk.wav", "--quiet", "--jsonl", "out.jsonl", "--mqtt", "mqtt://[abc",
+               home=tmp_path)  # fmt: skip
+    assert done.returncode == 6
+    (line,) = told(done)
+    assert line.startswith("rt-ser: no MQTT address: 'mqtt://[abc': ")
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
 def test_closing_what_never_connected_takes_no_longer_than_it_may() -> None:

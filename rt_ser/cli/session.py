@@ -67,13 +67,18 @@ class Session:
         self._log = StderrLog()
         self._log_level: str = options.log_level
         self._stack = ExitStack()
-        self._sinks = open_sinks(options, self._classifier.manifest.labels, live=live)
+        self._options = options
+        self._sinks: list[Sink] = []
 
     def __enter__(self) -> Session:
-        """Begin to tell what happens."""
-        self._stack.enter_context(logging_to(self._log, self._log_level))
-        for sink in self._sinks:
-            self._stack.callback(_close, sink)
+        """Begin to tell what happens, and open the outputs. Raises OutputError."""
+        with ExitStack() as stack:
+            stack.enter_context(logging_to(self._log, self._log_level))
+            labels = self._classifier.manifest.labels
+            self._sinks = open_sinks(self._options, labels, live=self.live)
+            for sink in self._sinks:
+                stack.callback(_close, sink)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -164,7 +169,7 @@ def _close(sink: Sink) -> None:
     """Close an output and say what it could not send."""
     sink.close()
     if isinstance(sink, LossySink) and sink.dropped:
-        tell(f"note: {sink.name}: {sink.dropped} events could not be sent in time")
+        tell(f"note: {sink.name}: {sink.dropped} events could not be sent")
 
 
 def spoken(notice: Notice) -> str:

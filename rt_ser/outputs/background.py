@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from typing import Final
 
 from rt_ser.outputs.sink import Event
+from rt_ser.outputs.trouble import Trouble
+
+_LOG = logging.getLogger(__name__)
 
 MAX_QUEUE: Final = 256
 """Events that may wait to be sent: about a minute of speech."""
@@ -25,7 +29,8 @@ class BackgroundSink:
     When more than ``MAX_QUEUE`` events wait, the oldest is dropped and counted in
     ``dropped``, as is what could not be sent by the end. Subclasses say how to connect, send
     and disconnect; an ``OSError`` of theirs means that the connection is gone, and the event
-    is sent again over the next.
+    is sent again over the next. Any other error is the event's own, which is dropped. What goes
+    wrong is logged once until all is well again.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,6 +39,7 @@ class BackgroundSink:
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()
         self._closes_at: float | None = None
+        self._trouble = Trouble(_LOG)
         self._thread = threading.Thread(target=self._run, name=f"rt-ser-{name}", daemon=True)
         self._thread.start()
 
@@ -75,13 +81,21 @@ class BackgroundSink:
                 if not is_connected:
                     self.connect()
                     is_connected, pause_s = True, _FIRST_PAUSE_S
+                    self._trouble.is_over(f"{self.name}: connected again")
                 self.send(event)
                 event = self._take()
-            except OSError:
+            except OSError as error:
+                reason = error.strerror or str(error)
+                self._trouble.begins("connection", f"{self.name}: {reason}: trying again")
                 self.disconnect()
                 is_connected = False
                 self._pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            except Exception as error:
+                self._trouble.begins("event", f"{self.name}: an event cannot be sent: {error}")
+                with self._changed:
+                    self.dropped += 1
+                event = self._take()
         with self._changed:
             self.dropped += len(self._events) + (event is not None)
         self.disconnect()

@@ -8,6 +8,7 @@ sounded.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import threading
@@ -19,7 +20,10 @@ from urllib.parse import unquote, urlsplit
 from rt_ser.errors import OutputError
 from rt_ser.outputs.extras import need
 from rt_ser.outputs.sink import Event
+from rt_ser.outputs.trouble import Trouble
 from rt_ser.types import State
+
+_LOG = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE: Final = "MQTT_PASSWORD"
 DISCOVERY: Final = "homeassistant"
@@ -46,15 +50,15 @@ class Broker:
 
 def broker(uri: str, *, environ: Mapping[str, str] = os.environ) -> Broker:
     """Parse an address; the password comes from ``MQTT_PASSWORD``. Raises OutputError."""
-    parts = urlsplit(uri)
-    node = parts.path.strip("/") or "rt-ser"
     try:
+        parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
         (host or "").encode("idna")  # a name that no socket takes is a ValueError here
     except ValueError:
-        host, port = None, None
+        raise OutputError(f"no MQTT address: {uri!r}: {_ADVICE}") from None
     if parts.scheme not in ("mqtt", "mqtts") or not host:
         raise OutputError(f"no MQTT address: {uri!r}: {_ADVICE}")
+    node = parts.path.strip("/") or "rt-ser"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", node):
         raise OutputError(f"node {node!r} must be letters, digits, - and _: {_ADVICE}")
     tls = parts.scheme == "mqtts"
@@ -76,7 +80,8 @@ class MqttSink:
     It connects again whenever the connection is lost, and describes its sensors again
     whenever the broker or Home Assistant has been started anew. What cannot be sent is
     dropped and counted in ``dropped``: an old mood must not be published as the present.
-    Only making the sink may wait, for two seconds, for the first connection.
+    A broker that refuses, or cannot be reached, is logged once until all is well again. Only
+    making the sink may wait, for two seconds, for the first connection.
 
     Raises
     ------
@@ -90,6 +95,10 @@ class MqttSink:
         self._broker = broker(uri)
         self._labels = labels
         self._base = f"rt-ser/{self._broker.node}"
+        self._where = f"{self._broker.host}:{self._broker.port}"
+        self._trouble = Trouble(_LOG)
+        self._is_refused = False
+        self._is_closing = False
         self._unsent = 0
         self._lock = threading.Lock()
         self._answered = threading.Event()
@@ -110,6 +119,7 @@ class MqttSink:
 
     def close(self) -> None:
         """Say that nothing more comes, and disconnect; two seconds at most."""
+        self._is_closing = True
         if self._client.is_connected():
             last = self._client.publish(f"{self._base}/status", "offline", qos=1, retain=True)
             last.wait_for_publish(CLOSE_S)
@@ -126,27 +136,48 @@ class MqttSink:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.tls:
             client.tls_set()
-        client.on_connect = self._announce
-        client.on_connect_fail = lambda *_told: self._answered.set()
+        client.on_connect = self._connected
+        client.on_connect_fail = self._unreached
         client.on_message = self._announce
         client.on_publish = self._published
-        client.on_disconnect = self._drop_unsent
+        client.on_disconnect = self._disconnected
         return client
+
+    def _connected(self, client: Any, _data: object, _flags: object, reason: Any, *_: Any) -> None:
+        """Announce ourselves to a broker that takes us; of one that refuses say so."""
+        self._is_refused = bool(reason.is_failure)
+        if self._is_refused:
+            advice = f"check USER and {PASSWORD_VARIABLE}"
+            self._trouble.begins("refusal", f"mqtt: {self._where} refuses: {reason}: {advice}")
+        else:
+            self._trouble.is_over(f"mqtt: connected to {self._where}")
+            self._announce(client)
+        self._answered.set()
+
+    def _unreached(self, *_told: object) -> None:
+        if not self._is_closing:
+            self._trouble.begins("link", f"mqtt: cannot reach {self._where}: trying again")
+        self._answered.set()
+
+    def _disconnected(self, *_told: object) -> None:
+        """Say that the connection has gone, unless the broker has said why or we have ended it."""
+        if not self._is_closing and not self._is_refused:
+            self._trouble.begins("link", f"mqtt: lost {self._where}: trying again")
+        self._is_refused = False
+        self._drop_unsent()
 
     def _announce(self, client: Any, *_told: object) -> None:
         """Describe the sensors: to a broker that may have forgotten, or a new Home Assistant."""
-        if client.is_connected():
-            client.subscribe(f"{DISCOVERY}/status")
-            for topic, content in discovery(self._broker.node, self._base, self._labels):
-                client.publish(topic, json.dumps(content), qos=1, retain=True)
-            client.publish(f"{self._base}/status", "online", qos=1, retain=True)
-        self._answered.set()
+        client.subscribe(f"{DISCOVERY}/status")
+        for topic, content in discovery(self._broker.node, self._base, self._labels):
+            client.publish(topic, json.dumps(content), qos=1, retain=True)
+        client.publish(f"{self._base}/status", "online", qos=1, retain=True)
 
     def _published(self, *_told: object) -> None:
         with self._lock:
             self._unsent = max(0, self._unsent - 1)
 
-    def _drop_unsent(self, *_told: object) -> None:
+    def _drop_unsent(self) -> None:
         """Count what a broken connection took along: the client does not send it again."""
         with self._lock:
             self.dropped += self._unsent

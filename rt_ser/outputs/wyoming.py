@@ -62,8 +62,8 @@ class WyomingSink(BackgroundSink):
 
 def address(uri: str) -> str | tuple[str, int]:
     """Return a socket's path, or host and port. Raises OutputError."""
-    parts = urlsplit(uri)
     try:
+        parts = urlsplit(uri)
         if parts.scheme == "unix" and parts.path and not parts.netloc:
             return parts.path
         if parts.scheme == "tcp" and parts.hostname and parts.port:
