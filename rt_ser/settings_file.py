@@ -87,7 +87,7 @@ def load(
     """
     wanted = file or (environ or {}).get("RT_SER_CONFIG") or None
     path = Path(wanted) if wanted else user_config_file(environ or {})
-    found = bool(wanted) or (environ is not None and path.is_file())
+    found = bool(wanted) or (environ is not None and _is_there(path))
     layers = [
         *(read_file(path) if found else ()),
         *from_environment(environ or {}),
@@ -97,6 +97,14 @@ def load(
     values = {given.path: _value(given) for given in layers}
     origins = dict.fromkeys(known, "default") | {given.path: given.origin for given in layers}
     return Loaded(settings=build(values), origins=origins, file=path, file_found=found)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; one in a folder that may not be entered is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def from_environment(environ: Mapping[str, str]) -> list[Given]:

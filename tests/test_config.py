@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -182,6 +183,24 @@ def test_foreign_empty_and_reserved_variables_are_left_alone() -> None:
 def test_the_variable_may_name_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "vad: {mode: 3}")
     assert load(environ={"RT_SER_CONFIG": str(path)}).settings.vad.mode == 3
+
+
+def test_a_home_that_cannot_be_looked_into_holds_no_file() -> None:
+    assert not load(environ={"HOME": "/" + 5_000 * "h"}).file_found
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs the rights of POSIX")
+def test_a_closed_home_holds_no_file(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)  # nothing is closed to root
+    try:
+        assert not load(environ={"HOME": str(home)}).file_found
+    finally:
+        os.seteuid(user)
+        home.chmod(0o700)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_names_in_any_script_and_of_broken_bytes_stay_ascii(tmp_path: Path) -> N
     sink = JsonlSink(str(path))
     sink.write(event(stream="gespräch 中文 \udcff\n.wav"))
     sink.close()
-    assert json.loads(path.read_bytes())["stream"] == "gespräch 中文 \udcff\n.wav"
+    assert json.loads(path.read_bytes())["stream"] == "gespräch 中文 \\udcff\n.wav"
     assert path.read_bytes().count(b"\n") == 1
 
 

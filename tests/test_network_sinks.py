@@ -366,6 +366,17 @@ def test_events_become_wyoming_user_events() -> None:
     assert user_event.UserEvent.from_event(server.events[0]).data == sent[0]
 
 
+def test_a_name_that_is_no_utf_8_reaches_wyoming() -> None:
+    server = WyomingServer()
+    sink = WyomingSink(f"tcp://127.0.0.1:{server.port}")
+    sink.write(EventStream("caf\udce9.wav", FAKE_MANIFEST, live=False).of(estimate())[-1])
+    sink.close()
+    eventually(lambda: server.events)
+    server.close()
+    assert server.events[0].data["data"]["stream"] == "caf\\udce9.wav"
+    assert sink.dropped == 0
+
+
 def test_wyoming_connects_again() -> None:
     server = WyomingServer()
     sink = WyomingSink(f"tcp://127.0.0.1:{server.port}")

@@ -162,7 +162,8 @@ def _open_soundfile(path: str) -> soundfile.SoundFile:
     if Path(path).suffix.lower() in _HEADERLESS:
         raise InputError(f"{path}: raw samples have no header: give their layout with --raw-rate")
     try:
-        return soundfile.SoundFile(path)
+        # As bytes, because soundfile takes no name that is not UTF-8 as text.
+        return soundfile.SoundFile(path if sys.platform == "win32" else os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise InputError(
             f"{path}: no audio that can be decoded: "

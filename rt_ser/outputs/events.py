@@ -27,7 +27,8 @@ class EventStream:
     Parameters
     ----------
     stream : str
-        Which stream: a file as it was named, or a device.
+        Which stream: a file as it was named, or a device. Bytes that are no UTF-8 are
+        written out.
     manifest : Manifest
         The model's.
     live : bool
@@ -44,7 +45,7 @@ class EventStream:
         live: bool,
         clock: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
     ) -> None:
-        self._stream = stream
+        self._stream = _as_text(stream)
         self._model = (manifest.name, manifest.sha256[:HASH_DIGITS])
         self._live = live
         self._clock = clock
@@ -61,7 +62,7 @@ class EventStream:
 
     def end(self, summary: Summary, *, file: str | None = None) -> Event:
         """Return the stream's last event; ``file`` where it came from one."""
-        return self._event(SUMMARY, summary, file)
+        return self._event(SUMMARY, summary, None if file is None else _as_text(file))
 
     def _event(self, kind: Kind, value: object, file: str | None = None) -> Event:
         wall_s, monotonic_s = self._clock() if self._live else (0.0, 0.0)
@@ -78,6 +79,11 @@ class EventStream:
         )
         self._seq += 1
         return described(kind, value, context)
+
+
+def _as_text(name: str) -> str:
+    """Write out the bytes of a name that are no UTF-8, which many a format could not hold."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def utc(wall_s: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class ParquetSink:
         self._schema = self._typed(column_types(labels, live=live))
         self._rows: list[dict[str, object]] = []
         self._has_begun = False
+        self._file: Any = None
         self._writer: Any = None
         try:
             # Whether it can be written is to be known before anything is heard; what it holds
@@ -52,14 +54,13 @@ class ParquetSink:
 
     def close(self) -> None:
         """Write what is left and the end of a table that has begun."""
-        writer, rest = self._writer, self._rows
-        if writer is None:
-            return
         try:
-            if rest:
+            if self._rows and self._writer is not None:
                 self._write_rows()
-            self._writer = None
-            writer.close()
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+                self._file.close()
         except OSError as error:
             raise self._failed(error) from None
 
@@ -69,7 +70,9 @@ class ParquetSink:
             return
         self._has_begun = True
         try:
-            self._writer = self._parquet.ParquetWriter(self._path, self._schema)
+            # As bytes, because pyarrow takes no name that is not UTF-8 as text.
+            self._file = self._arrow.OSFile(os.fsencode(self._path), "wb")
+            self._writer = self._parquet.ParquetWriter(self._file, self._schema)
         except OSError as error:
             raise self._failed(error) from None
 
