@@ -130,9 +130,21 @@ COMMAND_LINE = [
     ),
     Row("replay - -", nothing, "standard input can be read once: give - once", 2),
     Row(
-        "replay a.wav --raw-rate fast",
+        "replay a.raw --raw-rate fast",
         nothing,
         "--raw-rate='fast' is not allowed: give a whole number",
+        2,
+    ),
+    Row(
+        "replay a.wav b.flac --raw-channels 2",
+        nothing,
+        "--raw-channels is about samples without a header, and 'a.wav' has one: leave it out",
+        2,
+    ),
+    Row(
+        "enroll me.yaml a.wav --seconds 3",
+        nothing,
+        "--seconds is about a microphone: leave it out for recordings",
         2,
     ),
     Row(

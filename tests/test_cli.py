@@ -265,6 +265,46 @@ def test_a_signal_ends_it_in_order(number: int, recording: Path, tmp_path: Path)
     assert 0.5 < lines[-1]["duration_s"] < 9.0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_signal_ends_waiting_for_a_header(number: int, tmp_path: Path) -> None:
+    """Whoever feeds the pipe may never say a word."""
+    root = str(Path(__file__).resolve().parents[1])
+    os.mkfifo(tmp_path / "out.jsonl")
+    with subprocess.Popen(
+        [*PROGRAM, "replay", "-", "--jsonl", "out.jsonl"],
+        cwd=tmp_path,
+        env=environment(tmp_path) | {"PYTHONPATH": root},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with (tmp_path / "out.jsonl").open() as lines:  # once it has opened its outputs
+            time.sleep(2.0)
+            process.send_signal(number)
+            try:
+                code = process.wait(10)
+            finally:
+                process.kill()
+            assert lines.read() == ""
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    assert (code, errors) == (130, "")
+
+
+def test_debug_may_stand_before_the_command(recording: Path, tmp_path: Path) -> None:
+    done = run("--debug", "replay", "talk.wav", "--jsonl", home=tmp_path)
+    assert done.returncode == 0
+    assert events(done.stdout)[-1]["type"] == "summary"
+    failed = run("--debug", "replay", "talk.wav", "--jsonl", "no/out", home=tmp_path)
+    assert failed.returncode == 1
+    assert "Traceback" in failed.stderr
+    assert "OutputError: cannot write 'no/out'" in failed.stderr
+    assert run("--debug", "--version", home=tmp_path).stdout.startswith("rt-ser ")
+    assert run("--debug", home=tmp_path).stdout.startswith("usage: rt-ser COMMAND")
+
+
 def test_a_fault_of_our_own_is_one_line_too_unless_debugging(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ Every error on purpose becomes one line on standard error and an exit code:
 
 ====  ==========================================================================
    0  done; also when Ctrl-C or SIGTERM ended a `listen`
+   1  `doctor` has found that this machine is too slow
    2  the command line or a setting is wrong
    3  a recording cannot be used
    4  a microphone or the audio system is missing, busy or gone
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; never raises, unless ``--debug``."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _make_output_safe()
+    if arguments[:1] == ["--debug"]:
+        arguments[:2] = reversed(arguments[:2])  # a command takes it too, and comes first
     if "--debug" in arguments:
         return _dispatch(arguments)
     with quiet_native_stderr():

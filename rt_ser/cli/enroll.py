@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_ser.cli.common import Parser, add_settings, command_parser, load_settings, positive, tell
+from rt_ser.cli.common import (
+    Parser,
+    UsageError,
+    add_settings,
+    command_parser,
+    load_settings,
+    positive,
+    tell,
+)
 
 if TYPE_CHECKING:
     from rt_ser.config import Settings
@@ -27,6 +35,9 @@ examples:
   rt-ser enroll anna.yaml anna-reads.wav anna-talks.flac
   rt-ser listen --voice me.yaml
 """
+
+_WANTED_S = 15.0
+"""Speech that is wanted of a microphone, unless it is said."""
 
 _PATIENCE = 4.0
 """How many times as long as the speech that is wanted a microphone is listened to."""
@@ -47,9 +58,8 @@ def parser() -> Parser:
     command.add_argument(
         "--seconds",
         type=positive,
-        default=15.0,
         metavar="N",
-        help="end after N seconds of speech into a microphone (default 15)",
+        help=f"end after N seconds of speech into a microphone (default {_WANTED_S:g})",
     )
     add_settings(command)
     return command
@@ -58,6 +68,8 @@ def parser() -> Parser:
 def run(arguments: Sequence[str]) -> int:
     """Listen, learn, and write the voice; what was there before stays if anything fails."""
     options = parser().parse_intermixed_args(arguments)
+    if options.files and options.seconds is not None:
+        raise UsageError("--seconds is about a microphone: leave it out for recordings")
     given = load_settings(options).settings
     settings = replace(given, model=replace(given.model, voice=None))
     from rt_ser.config import ModelSettings
@@ -98,7 +110,7 @@ def _spoken(
     from rt_ser.api import listen
     from rt_ser.types import RATE_HZ
 
-    wanted_s: float = options.seconds
+    wanted_s: float = options.seconds or _WANTED_S
     longest_s = max(60.0, _PATIENCE * wanted_s)
     with (
         listen(seconds=longest_s, model=classifier, settings=settings) as stream,

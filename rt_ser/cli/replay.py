@@ -121,8 +121,14 @@ def _pace(speed: float | None) -> float | None:
 
 def _raw_format(options: argparse.Namespace) -> RawFormat | None:
     """Return the layout of headerless samples if any of it was given."""
-    if not (options.raw_rate or options.raw_channels or options.raw_format):
+    given = [name for name in ("rate", "channels", "format") if getattr(options, f"raw_{name}")]
+    if not given:
         return None
+    if all(_has_header(path) for path in options.files):
+        raise UsageError(
+            f"--raw-{given[0]} is about samples without a header, and {options.files[0]!r} has "
+            "one: leave it out"
+        )
     from rt_ser.audio.pcm import RawFormat
 
     return RawFormat(

@@ -51,6 +51,7 @@ class Session:
         self.settings = settings
         self.live = live
         self.is_interrupted = False
+        self.is_opening = False
         self._is_silent = options.quiet or uses_stdout(options)
         self._has_screen = is_screen()
         self._console = terminal_console(no_color=options.no_color)
@@ -97,7 +98,10 @@ class Session:
         runner = StreamRunner(source, pipeline, max_age_s=self.settings.audio.max_age_s)
         with ExitStack() as stack:
             stack.enter_context(_ending_on_signals(runner, self))
+            # A microphone opens or fails soon, while a pipe's header may never come.
+            self.is_opening = not self.live
             stack.enter_context(runner)
+            self.is_opening = False
             name = file or source.name
             display = self._display(runner, lambda: file or source.name)
             if self._metrics_port is not None:
@@ -182,11 +186,12 @@ def spoken(notice: Notice) -> str:
 def _ending_on_signals(runner: StreamRunner, session: Session) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the stream in order: no line is torn, open speech is judged.
 
-    A second signal interrupts at once. Live, SIGUSR1 mutes and SIGUSR2 unmutes.
+    A second signal interrupts at once, as does the first while a recording is still being
+    opened. Live, SIGUSR1 mutes and SIGUSR2 unmutes.
     """
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if session.is_interrupted:
+        if session.is_interrupted or session.is_opening:
             raise KeyboardInterrupt
         session.is_interrupted = True
         runner.request_stop()
