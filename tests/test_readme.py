@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rt_ser import cli
+from rt_ser import cli, errors
 from rt_ser.types import F32
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +74,21 @@ def test_every_file_that_is_linked_or_named_exists(name: str) -> None:
     quoted = re.findall(rf"`((?:{folders})/[\w./-]*)`", page(name))
     missing = [path for path in [*links, *quoted] if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_every_module_is_in_the_table_of_the_code() -> None:
+    table = page("README.md").partition("## Code structure")[2].partition("\n## ")[0]
+    modules = [path.name for path in (ROOT / "rt_ser").glob("[!_]*.py")]
+    assert [name for name in modules if f"`rt_ser/{name}`" not in table] == []
+
+
+def test_every_exit_code_and_the_variable_of_the_settings_file_are_told() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    codes = {one.exit_code for one in classes if issubclass(one, errors.RtSerError)}
+    told = set(map(int, re.findall(r"^\| (\d+) \| ", page("docs/cli.md"), re.MULTILINE)))
+    assert codes | {0, cli.INTERRUPTED, cli.FAULT} <= told
+    for name in ("README.md", "docs/cli.md"):
+        assert "RT_SER_CONFIG" in page(name)
 
 
 def test_every_section_that_is_linked_exists() -> None:

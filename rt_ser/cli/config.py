@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Flags win over variables (RT_SER_VAD_MODE=3), variables over the settings file, the file
-over the defaults. The output is itself a settings file:
+over the defaults. The file is that of --config, else the one that RT_SER_CONFIG names, else
+your own, whose place the first line tells. The output is itself a settings file:
 
   rt-ser config > my.yaml && rt-ser listen --config my.yaml
 """
