@@ -7,7 +7,7 @@ leaves such means too timid, so it is fitted to the means.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,17 +115,23 @@ def temperature_of(examples: Examples, features: Recipe, ask: Callable[[F32], F3
     )
 
 
-def recalls_mean(examples: Examples, features: Recipe, ask: Callable[[F32], F32]) -> float:
+def recalls_mean(
+    examples: Examples,
+    features: Recipe,
+    ask: Callable[[F32], F32],
+    classes: Collection[str] = LABELS,
+) -> float:
     """Return the UAR, 0 to 1, of clips by the weighted mean over their growing windows.
 
-    The mean over corpora of each one's, over the classes that it has. It is what the live
-    pipeline does with windows that are cut from features and not from sound, quick enough
+    The mean over corpora of each one's, over those of ``classes`` that it has. It is what the
+    live pipeline does with windows that are cut from features and not from sound, quick enough
     to compare two networks on the same clips.
     """
     windows = growing_windows(examples, features)
     clips, groups = np.unique(windows.owners, return_inverse=True)
     rows = _rows_of(examples, clips)
-    logits = np.where(examples.masks[rows][groups] > 0, ask(windows.inputs), -np.inf)
+    masks = examples.masks[rows] * np.isin(LABELS, list(classes))
+    logits = np.where(masks[groups] > 0, ask(windows.inputs), -np.inf)
     probs = np.exp(logits - logits.max(axis=1, keepdims=True))
     probs /= probs.sum(axis=1, keepdims=True)
     means = np.zeros((len(clips), probs.shape[1]))
@@ -136,7 +142,7 @@ def recalls_mean(examples: Examples, features: Recipe, ask: Callable[[F32], F32]
         probs=means,
         speakers=clips.astype(np.str_),
     )
-    _, corpora = np.unique(examples.masks[rows], axis=0, return_inverse=True)
+    _, corpora = np.unique(masks, axis=0, return_inverse=True)
     corpora = corpora.reshape(-1)  # NumPy 2.0 returns a column here
     return float(np.mean([uar(outcomes.take(corpora == one)) for one in np.unique(corpora)]))
 

@@ -145,8 +145,9 @@ def export(prepared: Prepared, run: Path, *, name: str, summary: str, folder: Pa
     )
     test = labelled_examples(prepared, unseen, recipe)
     if len(test):
-        loss = recalls_mean(test, features, floats) - recalls_mean(test, features, integers)
-        tree["metrics"] = {load_split(told["split"]).name: {"int8_loss": round(100.0 * loss, 2)}}
+        split = load_split(told["split"])
+        uars = [recalls_mean(test, features, ask, split.classes) for ask in (floats, integers)]
+        tree["metrics"] = {split.name: {"int8_loss": round(100.0 * (uars[0] - uars[1]), 2)}}
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / f"{name}.tflite") as draft:
         draft.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from train.calibrate import (
     speech_offset,
     temperature_of,
 )
+from train.corpora.clip import LABELS
 from train.examples import Examples, labelled_examples
 from train.recipe import TrainRecipe
 from train.windows import plain_windows
@@ -134,6 +136,20 @@ def test_the_recall_of_an_oracle_and_of_one_that_knows_one_word(examples: Exampl
     one_word = np.tile(3.0 * eye[int(right[0])], (len(right), 1))
     classes = len(set(meant.values()))
     assert recalls_mean(examples, FEATURES, lambda _: one_word) == pytest.approx(1.0 / classes)
+
+
+def test_classes_that_a_protocol_leaves_out_cannot_be_said(examples: Examples) -> None:
+    windows = growing_windows(examples, FEATURES)
+    meant = dict(zip(examples.clip.tolist(), examples.targets.argmax(axis=1), strict=True))
+    right = np.array([meant[owner] for owner in windows.owners.tolist()])
+    told = sorted(set(meant.values()))
+    other = next(index for index in range(8) if index not in told)
+    logits = np.eye(8, dtype=np.float32)[right]
+    logits[:, other] = 2.0
+    wide = replace(examples, masks=np.ones_like(examples.masks))
+    assert recalls_mean(wide, FEATURES, lambda _: logits) == 0.0
+    classes = [LABELS[index] for index in told]
+    assert recalls_mean(wide, FEATURES, lambda _: logits, classes) == 1.0
 
 
 def test_the_speech_head_may_veto_one_window_in_a_hundred(examples: Examples) -> None:
