@@ -55,9 +55,11 @@ def _false_alarms(figures: dict[str, Any]) -> Table:
         minutes = f"{told['seconds'] / 60:.1f}"
         hourly = "-" if rate is None else f"{rate:.1f}"
         table.add_row(name.replace("_", " "), minutes, str(told["emotions"]), hourly, worst)
-    read = figures["read_speech"]
-    strong = f"{percent(read['strong_share'])} % of judged time angry, fearful or disgust"
-    table.add_row("reading aloud", f"{read['seconds'] / 60:.1f}", "", "", strong)
+    readers = {"reading aloud": "read_speech", "held-out readers": "held_out_read_speech"}
+    for name, who in readers.items():
+        read = figures[who]
+        strong = f"{percent(read['strong_share'])} % of judged time angry, fearful or disgust"
+        table.add_row(name, f"{read['seconds'] / 60:.1f}", "", "", strong)
     return table
 
 

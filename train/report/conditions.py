@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from train.corpora import CORPORA
 from train.report.pool import Card
+
+READERS, UNHEARD_READERS = "read_speech", "held_out_read_speech"
+"""All who read aloud, and those of them who served nowhere in training."""
 
 
 def mean(values: Sequence[Any]) -> float | None:
@@ -45,11 +48,29 @@ def condition_mean(robustness: Sequence[Card], name: str, corpus: str, figure: s
     )
 
 
-def false_alarms(robustness: Sequence[Card], kind: str) -> float | None:
+UNHEARD = ("held_out_noise", "silence", "tones")
+"""Sounds without speech that served nowhere in training."""
+
+
+def false_alarms(robustness: Sequence[Card], kinds: Collection[str]) -> float | None:
     """Return the confident emotions an hour where nobody speaks, averaged over the models."""
-    return mean([item["non_speech"][kind]["emotions_per_hour"] for item in robustness])
+    rates = []
+    for item in robustness:
+        told = [told for kind, told in item["non_speech"].items() if kind in kinds]
+        hours = sum(one["seconds"] for one in told) / 3600
+        rates.append(sum(one["emotions"] for one in told) / hours if hours else None)
+    return mean(rates)
 
 
-def strong_while_reading(robustness: Sequence[Card]) -> float | None:
+def hours_without_speech(robustness: Sequence[Card], kinds: Collection[str]) -> float:
+    """Return how long the sounds of some kinds are that each model heard; 0 without any."""
+    seconds = (
+        sum(told["seconds"] for kind, told in item["non_speech"].items() if kind in kinds)
+        for item in robustness
+    )
+    return min(seconds, default=0.0) / 3600
+
+
+def strong_while_reading(robustness: Sequence[Card], who: str = UNHEARD_READERS) -> float | None:
     """Return the per cent of reading aloud called angry, fearful or disgust, likewise."""
-    return mean([100.0 * item["read_speech"]["strong_share"] for item in robustness])
+    return mean([100.0 * item[who]["strong_share"] for item in robustness])

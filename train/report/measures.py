@@ -5,8 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from train.report.conditions import condition_loss, false_alarms, mean, strong_while_reading
-from train.report.pool import Card, Scored, Spread, calibration_error, mean_of, scored, spread
+from train.report.conditions import (
+    READERS,
+    UNHEARD,
+    UNHEARD_READERS,
+    condition_loss,
+    false_alarms,
+    hours_without_speech,
+    mean,
+    strong_while_reading,
+)
+from train.report.pool import (
+    Card,
+    Scored,
+    Spread,
+    calibration_error,
+    calibration_errors,
+    mean_of,
+    scored,
+    spread,
+)
 
 NOT_MEASURED = "not measured"
 
@@ -184,7 +202,7 @@ def _quality(sources: Sources) -> list[Measured]:
         lines += [
             Measured(
                 title=f"{name}: calibration error", must=0.05, aim=0.03, value=error, digits=3,
-                lower_is_better=True,
+                lower_is_better=True, detail=_alone(calibration_errors(items)),
             ),
             Measured(title=f"{name}: gain on the surer half, points", must=16, aim=20, value=gain),
             Measured(
@@ -193,6 +211,11 @@ def _quality(sources: Sources) -> list[Measured]:
             ),
         ]  # fmt: skip
     return lines
+
+
+def _alone(errors: Sequence[float]) -> str:
+    """Say how well calibrated models are each for itself, where several were put together."""
+    return f"each fold alone {errors[0]:.3f} to {errors[-1]:.3f}" if len(errors) > 1 else ""
 
 
 def _cost(sources: Sources) -> list[Measured]:
@@ -208,7 +231,8 @@ def _int8(sources: Sources) -> Measured:
     """Return what int8 costs, a mean over models: on one model's clips it moves by chance."""
     known = [item["int8_loss"] for item in sources.evaluations if item.get("int8_loss") is not None]
     detail = f"{len(known)} models, {min(known):.1f} to {max(known):.1f}" if len(known) > 1 else ""
-    return _below("int8 below float, points of UAR", 0.5, 0.0, mean(known), detail)
+    told = _below("int8 below float, points of UAR", 0.5, 0.0, mean(known), detail)
+    return replace(told, digits=2)
 
 
 def _below(title: str, must: float, aim: float, value: float | None, detail: str = "") -> Measured:
@@ -218,15 +242,24 @@ def _below(title: str, must: float, aim: float, value: float | None, detail: str
 
 
 def _false_alarms(sources: Sources) -> list[Measured]:
-    def rate(kind: str) -> float | None:
-        return false_alarms(sources.robustness, kind)
-
-    reading = strong_while_reading(sources.robustness)
-    everything, held_out = rate("everything"), rate("held_out_noise")
-    detail = "" if held_out is None else f"noises never trained on: {held_out:.0f}"
+    models = sources.robustness
+    unheard, everything = (false_alarms(models, kinds) for kinds in (UNHEARD, ("everything",)))
+    reading, of_all = (strong_while_reading(models, who) for who in (UNHEARD_READERS, READERS))
+    sounds = readers = ""
+    if models and everything is not None and of_all is not None:
+        hours = hours_without_speech(models, UNHEARD)
+        least = f", so that up to {3 / hours:.0f} an hour are possible (95 %)"
+        sounds = (
+            f"in {60 * hours:.0f} minutes never trained on{'' if unheard else least}; "
+            f"with noises trained on {everything:.1f}"
+        )
+        readers = (
+            f"{models[0][UNHEARD_READERS]['recordings']} readers never trained on; "
+            f"all {models[0][READERS]['recordings']}: {of_all:.1f}"
+        )
     return [
-        _below("confident emotions an hour in noise, silence, tones", 5, 0.5, everything, detail),
-        _below("reading aloud: time called angry, fearful or disgust, %", 15, 5, reading),
+        _below("confident emotions an hour in noise, silence, tones", 5, 0.5, unheard, sounds),
+        _below("reading aloud: time called angry, fearful or disgust, %", 15, 5, reading, readers),
     ]
 
 

@@ -71,14 +71,19 @@ def false_alarms(sources: Sources) -> str:
         ]
         for name, told in first["non_speech"].items()
     ]
-    read = first["read_speech"]
+    read, unheard = first[conditions.READERS], first[conditions.UNHEARD_READERS]
     text = f"""\
 An estimate counts where its state is *speech* and its label neither neutral nor calm: about four
-of them a second could be told. Held-out noises are those that served nowhere in training; the
-others are what a model may know already. Of {read["seconds"] / 60:.0f} minutes in which people
-read aloud, {number(percent(read["strong_share"]))} % of the judged time was confidently called
-angry, fearful or disgust, and {number(percent(read["emotion_share"]))} % anything but neutral or
-calm. Nobody knows what they felt; readers seldom rage. {_of_all(sources.robustness)}"""
+of them a second could be told. Held-out noises, silence and tones are what served nowhere in
+training; the others are what a model may know already. So few minutes cannot tell one an hour
+from none: where none was heard in *n* hours, up to 3 / *n* an hour are possible (95 %). Of
+{unheard["seconds"] / 60:.0f} minutes in which {unheard["recordings"]} people read aloud
+who served nowhere in training, {number(percent(unheard["strong_share"]))} % of the judged time was
+confidently called angry, fearful or disgust, and {number(percent(unheard["emotion_share"]))} %
+anything but neutral or calm; of all {read["recordings"]} readers, two thirds of whom a model
+may have been told that nobody knows what they feel, {number(percent(read["strong_share"]))} and
+{number(percent(read["emotion_share"]))} %. Nobody knows what they felt; readers seldom rage.
+{_of_all(sources.robustness)}"""
     headings = ["where", "minutes", "emotions", "an hour", "most of them in"]
     return sections(
         "## Emotions where there are none",
@@ -91,10 +96,10 @@ def _of_all(robustness: Sequence[Card]) -> str:
     """Say what all models have together where more than one was measured; the table has one."""
     if len(robustness) == 1:
         return ""
-    rate = conditions.false_alarms(robustness, "everything")
+    rate = conditions.false_alarms(robustness, conditions.UNHEARD)
     share = conditions.strong_while_reading(robustness)
     return (
         f"All this is of the model of {robustness[0]['split']}; the {len(robustness)} models, each "
         f"of which left out other speakers, have {number(rate)} an hour and {number(share)} % on "
-        "average."
+        "average, of sounds and readers that served nowhere in training."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from train.scorecard import AGE_GROUPS
 
@@ -90,37 +92,52 @@ def mean_of(items: Sequence[Scored], figure: Callable[[Card], float | None]) -> 
 def calibration_error(items: Sequence[Scored]) -> float | None:
     """Return the expected calibration error over the clips of all folds, a mean over seeds.
 
-    Folds are put together before they are binned: alone, a fold's few clips in each of 15
-    bins would scatter by as much as what is measured.
+    Folds are put together before they are binned: a fold's few clips in each of 15 bins
+    scatter by several hundredths even where a model is right as often as it says. What this
+    hides is that models of some folds are too sure and of others too modest: see
+    :func:`calibration_errors`. Seeds that lack a fold count only where none is complete.
     """
-    seeds = sorted({item.seed for item in items})
-    errors = [
-        _calibration_error(_reliability([item.card for item in items if item.seed == seed]))
-        for seed in seeds
+    folds = {item.fold for item in items}
+    by_seed = [
+        [item for item in items if item.seed == seed]
+        for seed in sorted({item.seed for item in items})
     ]
+    complete = [own for own in by_seed if {item.fold for item in own} == folds]
+    errors = [_calibration_error(_reliability(own)) for own in complete or by_seed]
     return fmean(errors) if errors else None
+
+
+def calibration_errors(items: Sequence[Scored]) -> list[float]:
+    """Return the expected calibration error of each fold, a mean over its seeds, sorted."""
+    by_fold = [
+        [item for item in items if item.fold == fold] for fold in {item.fold for item in items}
+    ]
+    pooled = [mean_of(own, lambda card: card["calibration_error"]) for own in by_fold]
+    return sorted(error for error in pooled if error is not None)
 
 
 def pooled_card(items: Sequence[Scored]) -> Card:
     """Merge cards into one that the plots can draw: counts add up, other figures are means.
 
-    ``clips`` counts a clip once however many seeds have judged it.
+    Every fold counts once, however many seeds have judged it, and a clip likewise.
     """
     cards = [item.card for item in items]
-    seeds = len({item.seed for item in items})
-    bins = _reliability(cards)
+    counts = _weighted(items, lambda card: np.array(card["clips"], np.float64))
     return {
         "classes": cards[0]["classes"],
-        "clips": round(sum(card["clips"] for card in cards) / seeds),
+        "clips": round(float(counts)),
         "uar": mean_of(items, lambda card: card["uar"]),
-        "confusion": _confusion(cards, seeds),
+        "confusion": _confusion(items),
         "calibration_error": calibration_error(items),
-        "reliability": bins,
-        "coverage": np.mean([card["coverage"] for card in cards], axis=0).tolist(),
+        "reliability": _reliability(items),
+        "coverage": (
+            _weighted(items, lambda card: np.array(card["coverage"], np.float64))
+            / sum(_shares(items))
+        ).tolist(),
         "over_time": _over_time(items),
-        "by_speaker": _groups(cards, "by_speaker"),
-        "by_sex": _groups(cards, "by_sex"),
-        "by_age": _groups(cards, "by_age"),
+        "by_speaker": _groups(items, "by_speaker"),
+        "by_sex": _groups(items, "by_sex"),
+        "by_age": _groups(items, "by_age"),
     }
 
 
@@ -134,27 +151,41 @@ def interval_over_speakers(card: Card, *, draws: int = 1000, seed: int = 0) -> t
     return float(low), float(high)
 
 
-def _confusion(cards: Sequence[Card], seeds: int) -> list[list[int]]:
-    """Add up the counts of all folds and return their mean over the seeds."""
-    total = np.sum([card["confusion"] for card in cards], axis=0)
-    return [[int(count) for count in row] for row in np.rint(total / seeds)]
+def _shares(items: Sequence[Scored]) -> list[float]:
+    """Return by how much each card counts: together those of a fold count as one."""
+    seeds = Counter(item.fold for item in items)
+    return [1.0 / seeds[item.fold] for item in items]
 
 
-def _reliability(cards: Sequence[Card]) -> Card:
+def _weighted(items: Sequence[Scored], figure: Callable[[Card], NDArray[Any]]) -> NDArray[Any]:
+    """Add a figure up over folds, each of which is a mean over its seeds."""
+    pairs = zip(_shares(items), items, strict=True)
+    return np.asarray(np.sum([share * figure(item.card) for share, item in pairs], axis=0))
+
+
+def _confusion(items: Sequence[Scored]) -> list[list[int]]:
+    """Add up the counts of all folds, each a mean over its seeds."""
+    total = _weighted(items, lambda card: np.array(card["confusion"], np.float64))
+    return [[int(count) for count in row] for row in np.rint(total)]
+
+
+def _reliability(items: Sequence[Scored]) -> Card:
     """Add up the bins: their clips, and the mean confidence and accuracy of those."""
-    counts = np.sum([card["reliability"]["counts"] for card in cards], axis=0)
+
+    def summed(name: str) -> NDArray[Any]:
+        def figure(card: Card) -> NDArray[Any]:
+            bins = card["reliability"]
+            values = np.array([value or 0.0 for value in bins[name]])
+            return np.asarray(values * np.array(bins["counts"]))
+
+        return _weighted(items, figure)
+
+    counts = _weighted(items, lambda card: np.array(card["reliability"]["counts"], np.float64))
     pooled: Card = {"counts": counts.tolist()}
     for name in ("confidence", "accuracy"):
-        sums = np.zeros(len(counts))
-        for card in cards:
-            bins = card["reliability"]
-            sums += [
-                count * (value or 0.0)
-                for count, value in zip(bins["counts"], bins[name], strict=True)
-            ]
         pooled[name] = [
             float(total / count) if count else None
-            for total, count in zip(sums, counts, strict=True)
+            for total, count in zip(summed(name), counts, strict=True)
         ]
     return pooled
 
@@ -188,13 +219,19 @@ def _place(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def _groups(cards: Sequence[Card], by: str) -> dict[str, Card]:
-    """Average each group's UAR, weighted by its clips: its folds, and its seeds."""
-    names = sorted({name for card in cards for name in card[by]}, key=_place)
+def _groups(items: Sequence[Scored], by: str) -> dict[str, Card]:
+    """Average each group's UAR over its folds, weighted by clips; each fold counts once."""
+    names = sorted({name for item in items for name in item.card[by]}, key=_place)
     pooled = {}
     for name in names:
-        parts = [card[by][name] for card in cards if name in card[by]]
-        clips = [part["clips"] for part in parts]
-        uar = float(np.average([part["uar"] for part in parts], weights=clips))
-        pooled[name] = {"clips": sum(clips), "uar": uar}
+        parts = [
+            (share * item.card[by][name]["clips"], item.card[by][name]["uar"])
+            for share, item in zip(_shares(items), items, strict=True)
+            if name in item.card[by]
+        ]
+        clips, uars = zip(*parts, strict=True)
+        pooled[name] = {
+            "clips": round(sum(clips)),
+            "uar": float(np.average(uars, weights=clips)),
+        }
     return pooled
