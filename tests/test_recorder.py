@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +21,14 @@ from rt_ser.audio.recorder import (
     LONGEST_REFUSAL,
     Recorder,
     records,
+)
+
+with contextlib.suppress(ImportError, OSError):
+    import sounddevice
+
+needs_portaudio = pytest.mark.skipif(
+    "sounddevice" not in globals() or sys.platform != "linux",
+    reason="no PortAudio for ALSA: apt-get install libportaudio2",
 )
 
 TIMING = SimpleNamespace(inputBufferAdcTime=50.0, currentTime=50.5)
@@ -65,3 +80,71 @@ def test_what_there_is_no_room_for_is_counted() -> None:
 )
 def test_what_no_recorder_would_write_ends_it(written: bytes) -> None:
     assert told(io.BytesIO(written)) == []
+
+
+def is_there(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked after does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").split(") ")[1][0] != "Z"
+    except OSError:
+        return False
+
+
+def opened_for_writing(pipe: Path) -> int:
+    """Open a named pipe as soon as somebody reads from it."""
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.1)
+    raise TimeoutError(f"nobody reads {pipe}")
+
+
+@needs_portaudio
+@pytest.mark.parametrize("command", [("list",), ("record", 0, "mic", 48_000, 1, 1440, 10)])
+def test_a_recorder_that_hangs_ends_with_its_program(
+    command: tuple[object, ...], tmp_path: Path, repo_root: Path
+) -> None:
+    """PortAudio waits for ever for ALSA's configuration: a pipe into which nobody writes."""
+    assert sounddevice
+    os.mkfifo(tmp_path / "alsa.conf")
+    program = "from rt_ser.audio.driver import start_recorder\n" + (
+        f"print(start_recorder(*{command}).pid, flush=True)\ninput()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "ALSA_CONFIG_PATH": f"{tmp_path}/alsa.conf"},
+        cwd=repo_root,
+    ) as listening:
+        assert listening.stdout is not None
+        recorder = int(listening.stdout.readline())
+        pipe = opened_for_writing(tmp_path / "alsa.conf")
+        os.kill(recorder, signal.SIGTERM)
+        time.sleep(1.0)
+        assert is_there(recorder)  # it hangs, and signals are not meant for it
+        listening.kill()
+    try:
+        began = time.monotonic()
+        while is_there(recorder) and time.monotonic() - began < 5.0:
+            time.sleep(0.05)
+        assert not is_there(recorder)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(recorder, signal.SIGKILL)
+        os.close(pipe)
+
+
+@needs_portaudio
+def test_a_recorder_whose_program_ended_before_it_began_ends(
+    tmp_path: Path, repo_root: Path
+) -> None:
+    os.mkfifo(tmp_path / "alsa.conf")
+    program = repo_root / "rt_ser" / "audio" / "recorder.py"
+    done = subprocess.run(
+        [sys.executable, str(program), str(os.getpid() + 1), "list"],
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, "ALSA_CONFIG_PATH": f"{tmp_path}/alsa.conf"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -42,7 +42,8 @@ _REASONS: Final = {
 def start_recorder(*arguments: object) -> subprocess.Popen[bytes]:
     """Start a recorder whose records come out of ``stdout``.
 
-    It lives as long as this program at most.
+    It ends with this program, within half a second, even while it hangs in PortAudio or
+    this program is killed. On Windows one that hangs then must be ended by hand.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def start_recorder(*arguments: object) -> subprocess.Popen[bytes]:
         )
     try:
         return subprocess.Popen(
-            [sys.executable, str(_PROGRAM), *map(str, arguments)],
+            [sys.executable, str(_PROGRAM), str(os.getpid()), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

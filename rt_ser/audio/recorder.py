@@ -1,7 +1,7 @@
 """Records one microphone, or lists them all, as a program of its own.
 
-    python recorder.py list
-    python recorder.py record INDEX NAME RATE_HZ CHANNELS BLOCK_FRAMES MOST_BLOCKS
+    python recorder.py PARENT list
+    python recorder.py PARENT record INDEX NAME RATE_HZ CHANNELS BLOCK_FRAMES MOST_BLOCKS
 
 PortAudio stays out of the program that listens. It can hang for good: where the sound
 server ends while a stream starts, release 19.6 spins in ``PaAlsaStream_WaitForFrames``
@@ -12,7 +12,8 @@ nobody. This file imports nothing of the package, so that it starts fast and sta
 
 ``record`` writes records to standard output until the stream finishes or nobody reads:
 a :data:`HEADER` and as many bytes as it says; the first one is ``OPENED`` or ``REFUSED``.
-``list`` writes JSON.
+``list`` writes JSON. Either ends with the process whose number is ``PARENT``, even while it
+hangs; on Windows, where an orphan keeps its parent's number, when nobody reads any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic, sleep
@@ -45,6 +47,9 @@ LATE_S: Final = 0.001
 LOOK_AGAIN_S: Final = 0.003
 LOOK_SELDOM_S: Final = 0.03
 """The shortest and the longest pause between two looks for a block that is overdue."""
+
+LOOK_FOR_PARENT_S: Final = 0.25
+"""How often one looks whether the program that listens is still there."""
 
 MEANT_FOR_OTHERS: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """Signals that reach every process of a terminal or a service: the program that listens
@@ -144,8 +149,8 @@ class Recorder:
 
     def run(self) -> None:
         """Write what comes until the stream finishes or nobody reads any more."""
-        parent, came_s = os.getppid(), monotonic()
-        while os.getppid() == parent:
+        came_s = monotonic()
+        while True:
             if not self._waiting:
                 sleep(pause_s(came_s, self._block_s))
                 continue
@@ -223,9 +228,20 @@ def _reasons(error: Exception) -> dict[str, Any]:
     return {"code": code, "text": str(error)}
 
 
+def end_with(parent: int) -> None:
+    """End this process once ``parent`` is no longer its parent, whatever else it is doing."""
+    while os.getppid() == parent:
+        sleep(LOOK_FOR_PARENT_S)
+    os._exit(0)
+
+
 def main() -> None:
     """Do what the command line says; nothing but records comes out."""
     del sys.path[0]  # this folder, whose modules are not meant to be found by their bare names
+    if os.name != "nt":
+        # Before PortAudio is loaded: it may hang from its first moment on, and where signals
+        # are ignored nobody else would end this.
+        threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     for name in MEANT_FOR_OTHERS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -233,11 +249,11 @@ def main() -> None:
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
-        if sys.argv[1] == "list":
+        if sys.argv[2] == "list":
             pipe.write(json.dumps(inventory()).encode())
             pipe.flush()
         else:
-            index, name, rate_hz, channels, block, most_blocks = sys.argv[2:]
+            index, name, rate_hz, channels, block, most_blocks = sys.argv[3:]
             layout = int(index), name, int(rate_hz), int(channels), int(block)
             record(Recorder(pipe, int(most_blocks), int(block) / int(rate_hz)), *layout)
     except BrokenPipeError:
