@@ -128,15 +128,24 @@ class AsyncStream:
 
     async def _start(self) -> None:
         self._is_started = True
-        await self._wait_for(self.runner.start)
+        try:
+            await self._wait_for(self.runner.start)
+        except BaseException:
+            # Where this was cancelled, a thread still opens the source: it is to be closed then.
+            self.runner.request_stop()
+            self._let_threads_go()
+            raise
 
     async def _end(self, exc_type: type[BaseException] | None) -> None:
         try:
             await self._wait_for(lambda: self.runner.__exit__(exc_type))
         finally:
-            threads, self._threads = self._threads, None
-            if threads is not None:
-                threads.shutdown(wait=False)
+            self._let_threads_go()
+
+    def _let_threads_go(self) -> None:
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
 
     async def _wait_for(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Final, Self
+
+NOT_STARTED: Final = (
+    "a stream that was not started: use it in a with statement, or call start()"
+)
+"""What is said to whoever waits for one."""
 
 
 class Lifetime(ABC):

@@ -16,7 +16,7 @@ from typing import Final
 from rt_ser.accounting import with_source
 from rt_ser.audio.source import AudioSource, ClosedSource, EndOfStream
 from rt_ser.event_queue import POLL_S, EventQueue
-from rt_ser.lifetime import Lifetime
+from rt_ser.lifetime import NOT_STARTED, Lifetime
 from rt_ser.mute import HOLD_OFF_S
 from rt_ser.stream_events import StreamEvent, Tally, Utterance
 from rt_ser.stream_pipeline import StreamPipeline
@@ -62,7 +62,7 @@ class StreamRunner(Lifetime):
         self._queue = EventQueue(max_queue, waits=not source.is_live)
         self._pipeline_lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._stopping = False
+        self._is_started = self._stopping = False
         self._latest: Estimate | None = None
         self._meter = pipeline.meter
         self._stats = pipeline.stats
@@ -129,12 +129,22 @@ class StreamRunner(Lifetime):
 
     def start(self) -> None:
         """Open the source and start the worker; raises what ``source.open`` raises."""
-        if self._thread is not None:
+        if self._is_started:
             raise RuntimeError("a stream runs once: make another StreamRunner")
-        self.source.open()
+        self._is_started = True
+        try:
+            self.source.open()
+        except BaseException:
+            self._is_started = False
+            raise
         # A daemon: no stuck driver may keep the program from ending.
         self._thread = threading.Thread(target=self._run, name="rt-ser-worker", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self.request_stop()
+            self._finish()
+            raise
 
     def request_stop(self) -> None:
         """Ask the worker to end; takes no lock, so a signal handler may call it."""
@@ -149,15 +159,16 @@ class StreamRunner(Lifetime):
         self.request_stop()
         if self._thread is None:
             self._queue.finish()
-        elif self._thread is not threading.current_thread():
+        elif self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_S)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Let the stream run to its end without taking estimates; tell whether it ended.
 
         From here on estimates are not kept, so a replay never waits for a consumer.
-        Raises what went wrong in the worker.
+        Raises what went wrong in the worker, and RuntimeError before the stream is started.
         """
+        self._check_started()
         if not self._queue.drain(timeout_s):
             return False
         self._raise_error()
@@ -178,11 +189,17 @@ class StreamRunner(Lifetime):
         """Yield all that the stream tells, in order, until it ends.
 
         An event is given once, whichever way it is asked for: whoever wants more than the
-        estimates takes everything from here.
+        estimates takes everything from here. Raises RuntimeError before the stream is started.
         """
+        self._check_started()
         while (event := self._queue.take()) is not None:
             yield event
         self._raise_error()
+
+    def _check_started(self) -> None:
+        """Refuse to wait for what will never come."""
+        if not self._is_started and not self._queue.is_finished:
+            raise RuntimeError(NOT_STARTED)
 
     def _run(self) -> None:
         try:

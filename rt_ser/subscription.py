@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
+from rt_ser.event_queue import POLL_S
 from rt_ser.hooks import Hooks
-from rt_ser.lifetime import Lifetime
+from rt_ser.lifetime import NOT_STARTED, Lifetime
 from rt_ser.runtime import StreamRunner
 
 
@@ -38,9 +40,13 @@ class Subscription(Lifetime):
         self._thread.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the stream's end; tell whether it came. Raises what went wrong."""
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        """Wait for the stream's end; tell whether it came.
+
+        Raises what went wrong, and RuntimeError before the stream is started.
+        """
+        if self._thread.ident is None:
+            raise RuntimeError(NOT_STARTED)
+        if not self._ends_within(timeout_s):
             return False
         self._raise_error()
         return True
@@ -48,8 +54,19 @@ class Subscription(Lifetime):
     def stop(self) -> None:
         """End the stream; the hooks hear what was still open."""
         self.stream.stop()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._thread is not threading.current_thread():
+            self._ends_within(None)
+
+    def _ends_within(self, timeout_s: float | None) -> bool:
+        """Wait for the hooks' thread to end; tell whether it did."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while self._thread.is_alive():
+            # A bound on each wait: on Windows Ctrl-C does not interrupt one.
+            left_s = POLL_S if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._thread.join(min(POLL_S, left_s))
+        return True
 
     def _run(self) -> None:
         try:

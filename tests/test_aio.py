@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ import rt_ser
 from rt_ser import Estimate, State, Utterance
 from rt_ser.aio import AsyncStream
 from rt_ser.errors import DeviceError
+from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
-from rt_ser.testing import FakeClassifier
+from rt_ser.testing import FakeClassifier, ScriptedSource
 from rt_ser.types import F32
 from tests.compare import bits
 from tests.streams import by_hand, script
@@ -144,6 +146,54 @@ def test_async_errors_come_to_who_iterates(demo_samples: F32) -> None:
 
     with pytest.raises(DeviceError, match="gone"):
         run(listen())
+
+
+class OpensSlowly(ScriptedSource):
+    """A source whose driver takes its time, and counts how often it was opened."""
+
+    openings = 0
+
+    def open(self) -> None:
+        time.sleep(0.3)
+        super().open()
+        self.openings += 1
+
+
+def at_work() -> list[threading.Thread]:
+    """Return the threads that open a stream, read it or wait for it."""
+    names = "rt-ser-aio", "rt-ser-worker"
+    return [thread for thread in threading.enumerate() if thread.name.startswith(names)]
+
+
+async def enter(stream: AsyncStream) -> None:
+    async with stream:
+        pass
+
+
+async def iterate(stream: AsyncStream) -> None:
+    async for _ in stream:
+        pass
+
+
+@pytest.mark.parametrize("use", [enter, iterate])
+def test_a_stream_that_is_cancelled_while_it_opens_is_closed_again(
+    use: Callable[[AsyncStream], Coroutine[Any, Any, None]],
+) -> None:
+    source = OpensSlowly(np.zeros(480, np.float32), is_live=True, hangs=True)
+
+    async def listen() -> StreamRunner:
+        stream = AsyncStream(StreamRunner(source, Pipeline(FakeClassifier())))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await use(stream)
+        deadline = time.monotonic() + 10.0
+        while at_work() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert not at_work()
+        return stream.runner
+
+    assert not run(listen()).is_running
+    assert source.openings == source.closings == 1
 
 
 def test_a_recording_is_replayed_for_asyncio(demo_recording: Path) -> None:

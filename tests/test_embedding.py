@@ -267,6 +267,13 @@ def test_what_a_hook_raises_ends_the_stream_and_is_seen(demo_samples: F32) -> No
     assert not subscription.stream.is_running
 
 
+def test_a_subscription_that_was_not_started_is_not_waited_for(demo_samples: F32) -> None:
+    subscription = rt_ser.subscribe(script(demo_samples))
+    with pytest.raises(RuntimeError, match="a stream that was not started"):
+        subscription.wait()
+    subscription.stop()
+
+
 def test_a_hook_may_stop_its_own_stream(demo_samples: F32) -> None:
     turns: list[Utterance] = []
 

@@ -8,12 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from rt_ser.audio.capture import Capture
+from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.recorder import (
     AUDIO,
     AUDIO_AFTER_OVERFLOW,
@@ -148,3 +151,30 @@ def test_a_recorder_whose_program_ended_before_it_began_ends(
         env={**os.environ, "ALSA_CONFIG_PATH": f"{tmp_path}/alsa.conf"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@needs_portaudio
+def test_who_gives_up_waiting_for_a_microphone_leaves_no_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the device does not open."""
+    os.mkfifo(tmp_path / "alsa.conf")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", f"{tmp_path}/alsa.conf")
+    microphone = InputDevice(
+        index=0, name="mic", hostapi="ALSA", rate_hz=48_000, channels=1, is_default=True
+    )
+    capture = Capture(microphone, block_ms=30, ring_s=1.0)
+    recorders: list[int] = []
+
+    def interrupt() -> None:
+        recorders.append(capture.process)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Timer(0.5, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        capture.start()
+    try:
+        assert not is_there(recorders[0])
+        assert capture.process == 0
+    finally:
+        capture.abort()

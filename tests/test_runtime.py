@@ -259,8 +259,19 @@ def test_a_source_that_does_not_open_fails_at_once() -> None:
     runner = StreamRunner(Absent(SAMPLES), CountingPipeline())
     with pytest.raises(DeviceError, match="no input device"):
         runner.start()
+    with pytest.raises(RuntimeError, match="not started"):
+        next(runner)
     runner.stop()
     assert list(runner) == []
+
+
+def test_a_stream_that_was_not_started_is_not_waited_for() -> None:
+    runner = StreamRunner(ScriptedSource(SAMPLES), CountingPipeline())
+    for wait in (lambda: list(runner), lambda: next(runner.events()), runner.wait):
+        with pytest.raises(RuntimeError, match=r"not started: use it in a with .* call start"):
+            wait()
+    with runner:
+        assert stops(list(runner)) == by_hand(len(SAMPLES))
 
 
 def test_a_source_closed_by_someone_else_is_an_error() -> None:

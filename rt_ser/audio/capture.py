@@ -71,17 +71,20 @@ class Capture:
         device, most_blocks = self.device, self.ring.capacity // self.block
         layout = device.index, device.name, device.rate_hz, device.channels, self.block
         self._recorder = recorder = start_recorder("record", *layout, most_blocks)
-        threading.Thread(
-            target=self._receive, args=(recorder.stdout,), name="rt-ser-capture", daemon=True
-        ).start()
-        if not self._has_answered.wait(OPEN_S):
-            self._refusal = DeviceError(
-                f"input device {device.label!r} does not open: nothing came for {OPEN_S:.0f} s; "
-                "restart the sound server or plug the microphone in again"
-            )
-        if self._refusal is not None:
+        try:
+            threading.Thread(
+                target=self._receive, args=(recorder.stdout,), name="rt-ser-capture", daemon=True
+            ).start()
+            if not self._has_answered.wait(OPEN_S):
+                self._refusal = DeviceError(
+                    f"input device {device.label!r} does not open: nothing came for "
+                    f"{OPEN_S:.0f} s; restart the sound server or plug the microphone in again"
+                )
+            if self._refusal is not None:
+                raise self._refusal
+        except BaseException:  # Ctrl-C among them, which may come while a device does not open
             self.abort()
-            raise self._refusal
+            raise
 
     def abort(self) -> None:
         """End the recording at once, whichever thread is ending it."""
