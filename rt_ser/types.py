@@ -90,7 +90,7 @@ class Segment:
 
     ``speech_samples`` counts the samples in it that the voice-activity gate
     called speech; ``new_speech_samples`` those since the utterance's previous
-    segment.
+    segment that the model took for speech.
     """
 
     start: int

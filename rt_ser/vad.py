@@ -134,6 +134,7 @@ class VoiceActivity:
         # A closing utterance hands its hangover back and still needs a whole window.
         self._speech_flags: deque[bool] = deque(maxlen=self.timing.window + self.timing.hangover)
         self._verdict: bool | None = None
+        self._new_speech = self._told_speech = 0
         self._start = 0
         self.loudest = Loudest(stop=0, level_dbfs=SILENCE_DBFS)
 
@@ -158,8 +159,14 @@ class VoiceActivity:
         return self.phase is not Phase.QUIET and self._verdict is True
 
     def veto(self) -> None:
-        """Take note that the model did not hear speech in the newest segment."""
+        """Take note that the model did not hear speech in the newest segment.
+
+        A later one overlaps it: the frames in question are counted with that one, if at all.
+        """
         self._verdict = False
+        self._new_speech += self._told_speech
+        self.speech_samples -= self._told_speech * FRAME_SAMPLES
+        self._told_speech = 0
 
     def push(self, frame: Frame) -> Segment | None:
         """Take the next frame and return a segment if one is due.
@@ -274,6 +281,7 @@ class VoiceActivity:
         flags = islice(reversed(self._speech_flags), (stop - start) // FRAME_SAMPLES)
         fresh, self._new_speech = self._new_speech, 0
         self._verdict = True
+        self._told_speech = fresh
         self.speech_samples += fresh * FRAME_SAMPLES
         return Segment(
             start=start,

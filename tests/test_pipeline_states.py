@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +13,17 @@ from hypothesis import strategies as st
 
 from rt_ser.config import EstimateSettings, Settings, VadSettings
 from rt_ser.pipeline import Pipeline
+from rt_ser.stream_events import StreamEvent, Utterance
 from rt_ser.testing import LABELS, FakeClassifier
-from rt_ser.types import F32, FRAME_SAMPLES, RATE_HZ, Estimate, State
+from rt_ser.types import (
+    F32,
+    FRAME_SAMPLES,
+    RATE_HZ,
+    Estimate,
+    LogMel,
+    Prediction,
+    State,
+)
 from tests import signals
 from tests import strategies as some
 from tests.streams import TALK, TOLD, fresh, heard, judged, one_chunk, windows
@@ -151,9 +161,41 @@ def test_what_the_model_vetoes_is_silence() -> None:
     assert states(estimates) == ["warming_up", "silence"] * 2
     stats = pipeline.stats
     assert stats.vetoed_windows == stats.windows > 10
+    assert stats.speech_samples == 0
     assert pipeline.summary().label == ""
     lenient = Settings(estimate=EstimateSettings(min_speech_prob=0.4))
     assert judged(heard([one_chunk(TALK)], Pipeline(FakeClassifier(speech_prob=0.4), lenient)))
+
+
+class LateBeliever(FakeClassifier):
+    """A model that hears no speech in the first few windows."""
+
+    def __init__(self, doubts: int) -> None:
+        super().__init__()
+        self._doubts = doubts
+
+    def predict(self, features: LogMel) -> Prediction:
+        """Answer as ever, but for the doubts."""
+        prediction = super().predict(features)
+        return replace(prediction, speech_prob=float(len(self.seen) > self._doubts))
+
+
+@pytest.mark.parametrize("doubts", range(6))
+def test_what_is_vetoed_at_first_and_then_taken_for_speech_is_counted(doubts: int) -> None:
+    """Windows overlap: what the first that is believed holds was spoken, all of it."""
+    one = TALK[: 95 * FRAME_SAMPLES]
+    believed = only_utterances(Pipeline(LateBeliever(0)).feed_events(one_chunk(one)))
+    pipeline = Pipeline(LateBeliever(doubts))
+    found = only_utterances(pipeline.feed_events(one_chunk(one)))
+    assert believed[0].windows == 6 > doubts
+    assert [turn.windows for turn in found] == [6 - doubts]
+    assert [turn.speech_samples for turn in found] == [believed[0].speech_samples]
+    assert pipeline.stats.speech_samples == pipeline.summary().speech_samples
+    assert pipeline.summary().speech_samples == believed[0].speech_samples
+
+
+def only_utterances(events: Sequence[StreamEvent]) -> list[Utterance]:
+    return [event for event in events if isinstance(event, Utterance)]
 
 
 def test_what_the_model_says_is_what_is_told() -> None:
