@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-import yaml
-
+from rt_ser.config import shown
 from rt_ser.errors import ConfigError
 from rt_ser.recipes import recipe_named
 from train.corpora.clip import LABELS
 from train.plan import Shape
+from train.trees import is_count, is_names, is_number, is_numbers_by_name, read_tree
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -154,19 +155,31 @@ class TrainRecipe:
         return tuple((share, frames) for share, frames in parts if share > 0)
 
 
+_FITTING: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("text", lambda value: isinstance(value, str)),
+    int: ("a whole number, 0 or more", is_count),
+    float: ("a finite number", is_number),
+    dict[str, float]: ("numbers by name, as in {tenth: 0.5}", is_numbers_by_name),
+    list[str]: ("a list of names, as in [tenth]", is_names),
+    Augmentation: ("its keys with values", lambda value: isinstance(value, dict)),
+}
+"""What a value of each type must be, and how that is told."""
+
+
 def load_recipe(name: str) -> TrainRecipe:
-    """Read ``train/recipes/NAME.yaml``, or a path to another file.
+    """Read ``train/recipes/NAME.yaml``, or a path to another file; all defaults if it is empty.
 
     Raises
     ------
     ConfigError
-        If the file is missing or has a key that no recipe has.
+        If the file is missing or no YAML, or is refused by :func:`recipe_from`.
     """
     path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(item.stem for item in FOLDER.glob("*.yaml")))
         raise ConfigError(f"recipe={name!r} is not known: give one of {known}, or a .yaml file")
-    tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    mend = "write it as those in train/recipes are"
+    tree = read_tree(path, kind="recipe", mend=mend, may_be_empty=True)
     return recipe_from({"name": path.stem, **tree}, source=path.name)
 
 
@@ -176,16 +189,18 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
     Raises
     ------
     ConfigError
-        If it has a key that no recipe has, shares of earlier networks that leave nothing
-        to what is new, peers who teach nothing or should place views, too few views, or
-        offsets of a class that there is not.
+        If it has a key that no recipe has, a value of another type, no step in an epoch,
+        shares of earlier networks that leave nothing to what is new, peers who teach nothing
+        or should place views, too few views, or offsets of a class that there is not.
     """
     bent = tree.get("augmentation", {})
-    for part, kind in ((tree, TrainRecipe), (bent, Augmentation)):
-        known = {spec.name for spec in fields(kind)}
-        if unknown := set(part) - known:
-            raise ConfigError(f"{source}: {sorted(unknown)} unknown; keys are {sorted(known)}")
+    _check_values(tree, TrainRecipe, source)
+    _check_values(bent, Augmentation, source)
     recipe = TrainRecipe(**{**tree, "augmentation": Augmentation(**bent)})
+    if not 0 < recipe.batch <= recipe.epoch_examples:
+        raise ConfigError(
+            f"{source}: batch={recipe.batch} must be 1 to epoch_examples={recipe.epoch_examples}"
+        )
     shares = recipe.earlier_shares
     if not all(share > 0.0 for share in shares.values()) or sum(shares.values()) >= 1.0:
         raise ConfigError(
@@ -208,3 +223,15 @@ def recipe_from(tree: dict[str, Any], *, source: str) -> TrainRecipe:
             f"{source}: stranger_offsets={recipe.stranger_offsets} must be of {', '.join(LABELS)}"
         )
     return recipe
+
+
+def _check_values(tree: dict[str, Any], kind: type, source: str) -> None:
+    """Raise ConfigError for keys that are not among a dataclass's, and values of other types."""
+    types = get_type_hints(kind)
+    if unknown := set(tree) - set(types):
+        names = sorted(map(str, unknown))
+        raise ConfigError(f"{source}: {names} unknown; keys are {sorted(types)}")
+    for name, value in tree.items():
+        wanted, fits = _FITTING[types[name]]
+        if not fits(value):
+            raise ConfigError(f"{source}: {name}={shown(value)} must be {wanted}")

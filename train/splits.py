@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from rt_ser.config import shown
 from rt_ser.errors import ConfigError
 from train.corpora.clip import CORPUS_LABELS, LABELS, Clip
+from train.trees import is_names, read_tree
 
 FOLDER = Path(__file__).with_name("splits")
 
@@ -67,22 +68,32 @@ def folds(protocol: str) -> list[Split]:
     Raises
     ------
     ConfigError
-        If there is no such protocol, or its file names an unknown class, or a
-        speaker in two folds.
+        If there is no such protocol, or its file is damaged, or names an unknown class, or
+        a speaker in two folds.
     """
     path = FOLDER / f"{protocol}.yaml"
     if protocol not in protocols():
         raise ConfigError(f"split={protocol!r} is not known: give one of {', '.join(protocols())}")
-    tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    classes = tuple(tree.get("classes", LABELS))
-    if not set(classes) <= set(LABELS):
-        raise ConfigError(f"{path.name}: classes={classes} must be among {', '.join(LABELS)}")
+    tree = read_tree(path, kind="protocol", mend="write it as the others there are")
+    classes, parts = tree.get("classes", list(LABELS)), tree.get("folds")
+    if not is_names(classes) or not set(classes) <= set(LABELS):
+        raise ConfigError(
+            f"{path.name}: classes={shown(classes)} must be among {', '.join(LABELS)}"
+        )
+    if not isinstance(parts, dict) or not all(map(_is_fold, parts.values())):
+        raise ConfigError(
+            f"{path.name}: folds={shown(parts)} must each have a list, test: [speakers or corpora]"
+        )
     found = [
-        Split(name=f"{protocol}:{key}", test=frozenset(fold["test"]), classes=classes)
-        for key, fold in tree["folds"].items()
+        Split(name=f"{protocol}:{key}", test=frozenset(fold["test"]), classes=tuple(classes))
+        for key, fold in parts.items()
     ]
     _check_disjoint(path.name, found)
     return found
+
+
+def _is_fold(fold: Any) -> bool:
+    return isinstance(fold, dict) and is_names(fold.get("test"))
 
 
 def load_split(name: str) -> Split:

@@ -39,8 +39,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     path = tmp_path / "plain.yaml"
-    path.touch()
-    assert load_recipe(str(path)) == TrainRecipe(name="plain")
+    for text in ("", "# nothing is chosen\n"):
+        path.write_text(text, encoding="utf-8")
+        assert load_recipe(str(path)) == TrainRecipe(name="plain")
 
 
 def test_what_a_run_writes_down_is_the_recipe_again() -> None:
@@ -66,6 +67,41 @@ def test_a_misspelt_key_is_refused(tmp_path: Path, text: str, wrong: str) -> Non
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"mine\.yaml: \['{wrong}'\] unknown; keys are \["):
         load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("epochs: [1\nbatch: 3\n", r"mine\.yaml line 2: not valid YAML: .*: write it as those in"),
+        ("- a\n- b\n", r"mine\.yaml: no mapping of keys to values: write it as those in"),
+        ("epochs: many\n", r"mine\.yaml: epochs='many' must be a whole number, 0 or more$"),
+        ("epochs: true\n", r"epochs=True must be a whole number"),
+        ("epochs: 1.5\n", r"epochs=1\.5 must be a whole number"),
+        ("dropout: .nan\n", r"dropout=nan must be a finite number$"),
+        ("peak_rate: 1e-3\n", r"peak_rate='1e-3' must be a finite number$"),
+        ("start: 3\n", r"start=3 must be text$"),
+        ("peers: tenth\n", r"peers='tenth' must be a list of names, as in \[tenth\]$"),
+        ("earlier_shares: {tenth: half}\n", r"earlier_shares=\{'tenth': 'half'\} must be numbers"),
+        ("corpus_weight: [cremad]\n", r"corpus_weight=\['cremad'\] must be numbers by name"),
+        ("augmentation: 3\n", r"augmentation=3 must be its keys with values$"),
+        ("augmentation:\n", r"augmentation=None must be its keys with values$"),
+        ("augmentation: {noise: loud}\n", r"mine\.yaml: noise='loud' must be a finite number$"),
+        ("1: 2\nx: 3\n", r"mine\.yaml: \['1', 'x'\] unknown; keys are \["),
+        ("batch: 0\n", r"mine\.yaml: batch=0 must be 1 to epoch_examples=7500$"),
+    ],
+)
+def test_what_is_no_recipe_is_told_in_one_line(tmp_path: Path, text: str, wrong: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=wrong) as caught:
+        load_recipe(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"mine\.yaml: Is a directory: write it as"):
+        load_recipe(str(tmp_path / "mine.yaml"))
 
 
 def test_too_few_views_for_two_lengths_are_refused(tmp_path: Path) -> None:

@@ -120,6 +120,10 @@ def test_an_unknown_split_is_refused_with_the_choice(name: str, message: str) ->
             "twice.yaml: ['savee-DC'] lie in two folds",
         ),
         ({"classes": ["bored"], "folds": {"1": {"test": ["savee"]}}}, "twice.yaml: classes="),
+        ({"classes": "sad", "folds": {"1": {"test": ["savee"]}}}, "twice.yaml: classes='sad' must"),
+        ({"source": "here"}, "twice.yaml: folds=None must each have a list, test: ["),
+        ({"folds": ["savee"]}, "twice.yaml: folds=['savee'] must each have a list, test: ["),
+        ({"folds": {"1": {"test": "savee"}}}, "twice.yaml: folds={'1': {'test': 'savee'}} must"),
     ],
 )
 def test_a_bad_protocol_is_refused(
@@ -130,6 +134,15 @@ def test_a_bad_protocol_is_refused(
     with pytest.raises(ConfigError) as caught:
         folds("twice")
     assert str(caught.value).startswith(message)
+
+
+def test_a_protocol_that_is_no_yaml_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torn.yaml").write_text("folds: {1: {test: [savee\n")
+    monkeypatch.setattr("train.splits.FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=r"torn\.yaml line 2: not valid YAML: .*: write it as"):
+        folds("torn")
 
 
 def test_every_protocol_says_where_it_is_from() -> None:
