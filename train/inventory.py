@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rt_ser.types import FRAME_SAMPLES, RATE_HZ
+from rt_ser.whole import written_whole
 from train.cache import FeatureStore
 from train.corpora import LABELS, Clip
 from train.prepare import UNLABELLED, Prepared
@@ -68,9 +69,10 @@ def _lengths(store: FeatureStore) -> dict[str, Any]:
 
 
 def write(report: dict[str, Any], path: Path) -> None:
-    """Write the report as JSON."""
+    """Write the report as JSON; the file is whole at every moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def show(report: dict[str, Any], console: Console) -> None:

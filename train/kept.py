@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_ser.errors import InputError
+from rt_ser.whole import written_whole
 
 FOLDER = Path(__file__).with_name("results")
 EVALUATION, ROBUSTNESS, ENROLLMENT = "evaluation", "robustness", "enrollment"
@@ -42,10 +43,14 @@ def name_of(figures: dict[str, Any]) -> str:
 
 
 def keep(figures: dict[str, Any], folder: Path = FOLDER) -> Path:
-    """Write a measurement, in place of an earlier one of the same recipe, split and seed."""
+    """Write a measurement, in place of an earlier one of the same recipe, split and seed.
+
+    The file is whole at every moment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name_of(figures)
-    path.write_text(json.dumps(figures, separators=(",", ":")) + "\n", encoding="utf-8")
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(figures, separators=(",", ":")) + "\n", encoding="utf-8")
     return path
 
 
@@ -55,16 +60,39 @@ def keep_all_of(folder: Path, target: Path = FOLDER) -> list[Path]:
     Raises
     ------
     InputError
-        If there is nothing of theirs in it.
+        If there is nothing of theirs in it, or a file is damaged.
     """
-    found = [folder / f"{kind}.json" for kind in (EVALUATION, ROBUSTNESS)]
-    texts = [path.read_text(encoding="utf-8") for path in found if path.exists()]
-    if not texts:
-        raise InputError(f"{folder}: holds no {' nor '.join(path.name for path in found)}")
-    return [keep(json.loads(text), target) for text in texts]
+    named = [folder / f"{kind}.json" for kind in (EVALUATION, ROBUSTNESS)]
+    found = [path for path in named if path.exists()]
+    if not found:
+        raise InputError(f"{folder}: holds no {' nor '.join(path.name for path in named)}")
+    return [keep(figures, target) for figures in [_figures_in(path) for path in found]]
 
 
 def read(kind: str, folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """Return all measurements of a kind, in order of their files' names."""
-    paths = sorted(folder.glob(f"*-{kind}.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    """Return all measurements of a kind, in order of their files' names.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged.
+    """
+    return [_figures_in(path) for path in sorted(folder.glob(f"*-{kind}.json"))]
+
+
+def _figures_in(path: Path) -> dict[str, Any]:
+    """Read a measurement; it must say what was measured, so that it can be named."""
+    mend = "measure it again, or get the file again"
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}: {mend}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no whole JSON ({error}): {mend}") from None
+    if not isinstance(figures, dict):
+        raise InputError(f"{path}: no figures by name: {mend}")
+    try:
+        name_of(figures)
+    except (InputError, LookupError, TypeError, AttributeError):
+        raise InputError(f"{path}: says not what was measured: {mend}") from None
+    return figures

@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rt_ser.errors import InputError
+from rt_ser.whole import written_whole
+
 TABLE = Path(__file__).with_name("leaderboard.csv")
 COLUMNS = (
     "recipe", "seed", "commit", "protocol", "corpus", "clips",
@@ -42,13 +45,19 @@ def rows_of(
 def keep(figures: dict[str, Any], name: str, table: Path = TABLE) -> None:
     """Add an evaluation to the table under ``"recipe:seed"``.
 
-    It takes the place of an earlier one by the same recipe, seed, protocol and corpus.
+    It takes the place of an earlier one by the same recipe, seed, protocol and corpus. The
+    file is whole at every moment.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
     """
     recipe, _, seed = name.partition(":")
     added = rows_of(figures, recipe=recipe, seed=seed, commit=_commit())
     judged = {_subject(row) for row in added}
     rows = [row for row in _rows(table) if _subject(row) not in judged] + added
-    with table.open("w", newline="", encoding="utf-8") as lines:
+    with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -61,8 +70,29 @@ def _subject(row: dict[str, Any]) -> tuple[str, ...]:
 def _rows(table: Path) -> list[dict[str, Any]]:
     if not table.exists():
         return []
-    with table.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+    try:
+        with table.open(newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            names, rows = reader.fieldnames, list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{table}: cannot be read ({error}): give a {TABLE.name}") from None
+    if list(names or ()) != list(COLUMNS):
+        raise InputError(f"{table}: its columns are not {', '.join(COLUMNS)}: give a {TABLE.name}")
+    for number, row in enumerate(rows, start=1):
+        if not _is_whole(row):
+            raise InputError(f"{table}: row {number} is damaged: mend it, or get the file again")
+    return rows
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Tell whether a row has every cell and no more, and numbers where they belong."""
+    if set(row) != set(COLUMNS) or None in row.values():
+        return False
+    try:
+        uar, *_ = [_number(row[name]) for name in ("uar", "low", "high", "accuracy", "ece")]
+    except ValueError:
+        return False
+    return uar is not None and row["size_bytes"].isdecimal()
 
 
 def read(table: Path = TABLE) -> list[dict[str, str]]:
