@@ -51,16 +51,24 @@ class Earlier:
 def earlier_run(folder: Path, recipe: TrainRecipe, split: str | None) -> Earlier:
     """Read a finished run for one by ``recipe`` that leaves out the same test speakers.
 
+    What it has heard, the network that builds on it has heard too: what that is licensed for,
+    and whom it may be tested on, is told by ``recipe``'s corpora.
+
     Raises
     ------
     ConfigError
-        If it has heard these, or is of another shape.
+        If it has heard these, or other corpora than the recipe's, or is of another shape.
     """
     told, its, network = load_run(folder)
     if told["split"] != split:
         raise ConfigError(
             f"{folder}: left out split={told['split']!r} and not {split!r}: "
             "go on from a run of the same split"
+        )
+    if more := its.corpora - recipe.corpora:
+        raise ConfigError(
+            f"{folder}: has heard {', '.join(sorted(more))}, which recipe={recipe.name!r} does not "
+            f"train on: go on from a run of {', '.join(sorted(recipe.corpora))} alone"
         )
     if its.shape != recipe.shape:
         raise ConfigError(f"{folder}: has another shape than recipe={recipe.name!r}")

@@ -248,7 +248,9 @@ def test_a_finished_run_is_not_trained_further(
     played: Prepared, lesson: Lesson, folders: list[Path]
 ) -> None:
     before, log = weights_of(folders[1]), log_of(folders[1])
+    about = (folders[1] / "run.yaml").stat()
     train_networks(played, [(task_for(folders[1], 1), lesson)])
+    assert (folders[1] / "run.yaml").stat().st_mtime_ns == about.st_mtime_ns
     for name, value in before.items():
         torch.testing.assert_close(weights_of(folders[1])[name], value)
     assert log_of(folders[1]) == log
