@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from rt_ser import Analyzer, Hooks
-from rt_ser.errors import InputError
+from rt_ser.config import shown
+from rt_ser.errors import InputError, ModelError
 from rt_ser.manifest import Manifest
 from rt_ser.model import AttunedClassifier, Classifier, find_manifest, shared_classifier
 from rt_ser.stream_events import Utterance
@@ -30,12 +30,13 @@ from train import evaluate, kept
 from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip
 from train.decode import decode
-from train.evaluate import chosen_test, training_of
+from train.evaluate import chosen_test, split_named
 from train.manifests import write_manifest
 from train.metrics import reliability, uar
 from train.progress import work_through
 from train.scorecard import Heard, outcomes_of
-from train.splits import load_split
+from train.trees import is_names
+from train.unseen import manifest_of, training_of
 
 NEUTRAL = "neutral"
 MOST_CLIPS = 4
@@ -161,7 +162,7 @@ def measured(strangers: Sequence[Told], *, jobs: int) -> dict[str, Any]:
     return {
         corpus: figures_of(
             [pair for pair in pairs if pair[0].clip.corpus == corpus],
-            load_split(split_of[corpus]).classes_of(corpus),
+            split_named(split_of[corpus]).classes_of(corpus),
         )
         for corpus in CORPORA
         if corpus in split_of
@@ -196,6 +197,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Tell a manifest how strangers sound; hear everybody twice and show what that was worth."""
     from train.report.enrollment import enrollment_table
 
+    if arguments.record:
+        # before anything is heard
+        labels_in(manifest_of(arguments.record), arguments.record)
     hearings = _hearings(arguments)
     strangers = work_through("strangers", hear, hearings, jobs=arguments.jobs)
     if arguments.record:
@@ -226,9 +230,20 @@ def _hearings(arguments: argparse.Namespace) -> list[Hearing]:
     return found
 
 
+def labels_in(tree: dict[str, Any], manifest: Path) -> list[str]:
+    """Return the labels that a manifest names; raise ModelError where they are none of ours."""
+    labels = tree.get("labels")
+    if not is_names(labels) or not set(labels) <= set(LABELS):
+        raise ModelError(
+            f"{manifest}: labels={shown(labels)} must be among {', '.join(LABELS)}: "
+            "export the model again"
+        )
+    return labels
+
+
 def tell_ordinary(manifest: Path, ordinary: F32) -> None:
     """Write into a manifest how strangers sound who feel nothing in particular."""
-    tree = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    tree = manifest_of(manifest)
     told = {label: round(float(value), 3) for label, value in zip(LABELS, ordinary, strict=True)}
-    tree["ordinary"] = {label: told[label] for label in tree["labels"]}
+    tree["ordinary"] = {label: told[label] for label in labels_in(tree, manifest)}
     write_manifest(tree, manifest)

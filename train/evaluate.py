@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import yaml
 
-from rt_ser.errors import ConfigError, InputError
+from rt_ser.errors import InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, Summary
 from train import kept, leaderboard
 from train.arguments import add_data_arguments
@@ -30,6 +29,7 @@ from train.manifests import write_manifest
 from train.progress import work_through
 from train.scorecard import CURVE_S, Heard, scorecard
 from train.splits import Split, load_split
+from train.unseen import check_unseen, int8_loss_of, manifest_of, section_of, training_of
 
 EVERYTHING = "everything"
 """The split of clips that a model has not been trained on at all: nothing is left out."""
@@ -117,50 +117,6 @@ def split_named(name: str) -> Split:
     return load_split(name)
 
 
-def training_of(model: Path) -> dict[str, Any]:
-    """Read what a model's manifest says of its training; empty where it says nothing.
-
-    ``split`` is the fold that it left out (``None``: it was trained on everybody),
-    ``recipe`` and ``seed`` what it came from.
-    """
-    return dict(_manifest_of(model).get("training") or {})
-
-
-def _manifest_of(model: Path) -> dict[str, Any]:
-    manifest = model.with_suffix(".yaml")
-    if not manifest.exists():
-        return {}
-    return dict(yaml.safe_load(manifest.read_text(encoding="utf-8")) or {})
-
-
-def int8_loss_of(model: Path, split: Split) -> float | None:
-    """Return the points of UAR that int8 cost on a split, where ``export`` has told."""
-    told = (_manifest_of(model).get("metrics") or {}).get(split.name) or {}
-    return told.get("int8_loss")
-
-
-def check_unseen(clips: Sequence[Clip], training: dict[str, Any], split: Split) -> None:
-    """Refuse a figure that would count speakers whom the model was trained on.
-
-    Raises
-    ------
-    ConfigError
-        If the manifest's ``training.split`` had any of the clips' speakers in training.
-    """
-    if "split" not in training:
-        return
-    left_out = training["split"]
-    trained_on = load_split(left_out) if left_out else Split(name="none", test=frozenset())
-    corpora = set(training.get("corpora", CORPORA))
-    heard = [clip for clip in clips if clip.corpus in corpora]
-    seen = sorted({clip.speaker for clip in heard if not trained_on.is_test_speaker(clip)})
-    if seen:
-        raise ConfigError(
-            f"split={split.name!r} tests {seen[0]} and {len(seen) - 1} more whom this model was "
-            f"trained on: evaluate it on split={trained_on.name!r}, which it left out"
-        )
-
-
 def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, Any]:
     """Collect the figures of all corpora that were heard, fit for JSON."""
     by_corpus = {name: [item for item in heard if item.clip.corpus == name] for name in CORPORA}
@@ -182,9 +138,14 @@ def evaluation(heard: Sequence[Heard], split: Split, model: Path) -> dict[str, A
 
 
 def record(figures: dict[str, Any], model: Path) -> None:
-    """Write the headline figures into the model's manifest, with the command that made them."""
-    path = model.with_suffix(".yaml")
-    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Write the headline figures into the model's manifest, with the command that made them.
+
+    Raises
+    ------
+    ModelError
+        If the manifest is not there or no YAML.
+    """
+    tree = manifest_of(model)
     command = f"python -m train evaluate --model {model.name} --split {figures['split']}"
     told: dict[str, Any] = {"command": command}
     for corpus, card in figures["corpora"].items():
@@ -199,9 +160,9 @@ def record(figures: dict[str, Any], model: Path) -> None:
             "clips": card["clips"],
             "speakers": len(card["by_speaker"]),
         }
-    metrics = tree.setdefault("metrics", {})
-    metrics[figures["split"]] = {**metrics.get(figures["split"], {}), **told}
-    write_manifest(tree, path)
+    metrics = section_of(model, "metrics")
+    metrics[figures["split"]] = {**(metrics.get(figures["split"]) or {}), **told}
+    write_manifest({**tree, "metrics": metrics}, model.with_suffix(".yaml"))
 
 
 def write_clips(heard: Sequence[Heard], path: Path) -> None:
@@ -223,7 +184,9 @@ def chosen_test(root: Path, model: Path, name: str) -> tuple[Split, list[Clip], 
     InputError
         If the model or all of the clips are not there.
     ConfigError
-        If the model was trained on any of their speakers.
+        If the model was trained on any of their speakers, or does not say on whom.
+    ModelError
+        If its manifest is damaged.
     """
     if not model.exists():
         raise InputError(f"{model}: is not there: give a .tflite file that export wrote")

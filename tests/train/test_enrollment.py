@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import yaml
 
-from rt_ser.errors import InputError
+from rt_ser.errors import InputError, ModelError
 from rt_ser.model import find_manifest
 from rt_ser.types import F32, RATE_HZ
 from rt_ser.voice import LEAST_S
@@ -149,6 +149,28 @@ def test_of_one_fold_the_manifest_is_told_and_no_more(
     assert captured.err.endswith(
         "train: nobody says anything neutral in other folds: give more files or splits\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        ("labels: [\n", "line 2: not valid YAML"),
+        ("name: mine\n", "labels=None must be among neutral, "),
+        ("labels: [bored]\n", "labels=['bored'] must be among neutral, "),
+    ],
+)
+def test_a_manifest_that_cannot_be_told_is_refused_before_anything_is_heard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, wrong: str
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: make test-train")
+    manifest = tmp_path / "mine.yaml"
+    manifest.write_text(content)
+    argv = ["enrollment", "--data", str(tmp_path), str(tmp_path / "gone.tflite"), "--record"]
+    assert main([*argv, str(manifest)]) == ModelError.exit_code
+    told = capsys.readouterr().err
+    assert told.startswith(f"train: {manifest}")
+    assert wrong in told
+    assert told.endswith(": export the model again\n")
 
 
 def test_what_ships_was_measured() -> None:

@@ -16,25 +16,23 @@ import soundfile
 import yaml
 from rich.console import Console
 
-from rt_ser.errors import ConfigError, InputError
+from rt_ser.errors import ConfigError, InputError, ModelError
 from rt_ser.types import F32, RATE_HZ, Estimate, State, Summary, freeze
 from train import leaderboard
 from train.__main__ import COMMANDS, main
 from train.corpora import LABELS, Clip
 from train.evaluate import (
-    check_unseen,
     clips_under_test,
     evaluation,
     hear,
-    int8_loss_of,
     record,
     split_named,
-    training_of,
     write_clips,
 )
 from train.scorecard import CURVE_S, Heard, age_group, crowd_label, scorecard
 from train.splits import Split
 from train.tables import show
+from train.unseen import check_unseen, int8_loss_of, training_of
 
 
 @pytest.fixture
@@ -357,13 +355,77 @@ def test_speakers_trained_on_are_refused(tmp_path: Path) -> None:
     assert training_of(model) == {}
     clips = [clip(0, "sad"), clip(1, "sad")]
     tested = Split(name="mine", test=frozenset({"cremad-1001", "cremad-1002"}))
-    check_unseen(clips, {}, tested)
     for left_out in ("first", None):
         model.with_suffix(".yaml").write_text(yaml.safe_dump({"training": {"split": left_out}}))
         with pytest.raises(ConfigError, match="split='mine' tests cremad-1001 and 1 more whom"):
             check_unseen(clips, training_of(model), tested)
     unseen = clip(0, "sad", speaker="cremad-1015")
     check_unseen([unseen], {"split": "first", "seed": 3}, split_named("cremad_tfds"))
+
+
+def test_who_may_have_been_trained_on_is_refused(tmp_path: Path) -> None:
+    """A manifest that does not say whom the model left out, of corpora that it heard."""
+    clips, tested = [clip(0, "sad")], Split(name="mine", test=frozenset({"cremad-1001"}))
+    manifest = tmp_path / "m.yaml"
+    for training in ({}, {"recipe": "tiny"}, {"corpora": ["savee", "cremad"]}, {"corpora": []}):
+        manifest.write_text(yaml.safe_dump({"training": training}))
+        with pytest.raises(ConfigError, match=r"'mine' may test .* or give split='every"):
+            check_unseen(clips, training_of(tmp_path / "m.tflite"), tested)
+    check_unseen(clips, {"corpora": ["savee"]}, tested)
+    check_unseen(clips, {"corpora": ["savee"], "split": None}, tested)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "robustness"])
+def test_a_model_that_names_no_split_is_not_tested_on_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    soundfile.write(tmp_path / "1015_DFA_ANG_XX.wav", tone(0.1, 0.5), RATE_HZ)
+    model = tmp_path / "m.tflite"
+    model.write_bytes(b"TFL3")
+    argv = ["--data", str(tmp_path), "--model", str(model), "--split", "cremad_tfds"]
+    assert main([command, *argv]) == ConfigError.exit_code
+    assert "its manifest has no training.split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("manifest", "wrong"),
+    [
+        ("training: {split: [\n", "m.yaml line 2: not valid YAML"),
+        ("- a\n", "m.yaml: no mapping of keys to values"),
+        ("", "m.yaml: no mapping of keys to values"),
+        ("training: research\n", "m.yaml: training='research' must be keys with values"),
+        ("training: {split: 3}\n", "m.yaml: training.split=3 is none that export writes"),
+        ("training: {corpora: cremad}\n", "m.yaml: training.corpora='cremad' is none that"),
+        ("training: {recipe: [1]}\n", "m.yaml: training.recipe=[1] is none that export writes"),
+    ],
+)
+def test_a_damaged_manifest_is_told_before_anything_is_heard(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest: str, wrong: str
+) -> None:
+    soundfile.write(tmp_path / "1015_DFA_ANG_XX.wav", tone(0.1, 0.5), RATE_HZ)
+    model = tmp_path / "m.tflite"
+    model.write_bytes(b"TFL3")
+    model.with_suffix(".yaml").write_text(manifest)
+    argv = ["--data", str(tmp_path), "--model", str(model), "--split", "cremad_tfds"]
+    assert main(["evaluate", *argv]) == ModelError.exit_code
+    told = capsys.readouterr().err
+    assert wrong in told
+    assert told.endswith(": export the model again\n")
+    assert told.count("\n") == 1
+
+
+def test_figures_are_recorded_in_no_damaged_manifest(
+    figures: dict[str, Any], tmp_path: Path
+) -> None:
+    model, manifest = tmp_path / "tiny.tflite", tmp_path / "tiny.yaml"
+    for content, wrong in (("name: [\n", "not valid YAML"), ("metrics: 3\n", "metrics=3 must be")):
+        manifest.write_text(content)
+        with pytest.raises(ModelError, match=wrong):
+            record(figures, model)
+        assert manifest.read_text() == content
+    manifest.unlink()
+    with pytest.raises(ModelError, match=r"tiny\.yaml: No such file or directory: export"):
+        record(figures, model)
 
 
 def test_the_leaderboard_keeps_and_sorts(
