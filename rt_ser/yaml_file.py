@@ -26,8 +26,8 @@ def read_mapping(path: Path, *, most_bytes: int, kind: str) -> dict[Any, Any]:
         With file, line and what is wrong, where it is larger than ``most_bytes``, no text,
         no YAML, no mapping, or means more than ``MAX_VALUES`` values and so is no ``kind``.
     """
-    tree = _parsed(path, yaml.safe_load, most_bytes, kind)
-    if unfolded(tree) > MAX_VALUES:
+    tree, values = _parsed(path, _construct, most_bytes, kind)
+    if values > MAX_VALUES:
         raise ValueError(f"{path}: over {MAX_VALUES} values: this is no {kind}")
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: no mapping of keys to values")
@@ -57,6 +57,26 @@ def unfolded(value: Any, known: dict[int, float] | None = None) -> float:
     return known[id(value)]
 
 
+class _Loader(yaml.SafeLoader):
+    """Constructs plain values, and refuses merge keys: a few lines of them make a billion
+    values before anybody can count.
+    """
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Let everything be but a merge key."""
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                problem = "merge keys (<<) are not allowed: write out what they stand for"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        super().flatten_mapping(node)
+
+
+def _construct(text: str) -> tuple[Any, float]:
+    """Return what a text means and how many values that are."""
+    tree = yaml.load(text, _Loader)
+    return tree, unfolded(tree)
+
+
 def _compose(text: str) -> yaml.Node | None:
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
@@ -78,6 +98,9 @@ def _parsed(path: Path, parse: Callable[[str], T], most_bytes: int, kind: str) -
     # ValueError: a date that there never was, a number of more digits than are allowed
     except (yaml.YAMLError, ValueError) as error:
         raise _no_yaml(f"{path}", error) from None
+    # what PyYAML trips over where a tag and its value disagree, such as !!bool maybe
+    except (LookupError, AttributeError, ArithmeticError):
+        raise _no_yaml(f"{path}", "a value is not what its tag (!!) says, or too large") from None
 
 
 def _no_yaml(place: str, problem: object) -> ValueError:

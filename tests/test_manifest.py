@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,9 @@ def test_an_unknown_recipe_is_said(folder: Path) -> None:
     )
 
 
+CHAIN = b"".join(b"a%d: &a%d [*a%d]\n" % (at, at, at - 1) for at in range(1, 700))
+"""Lists in lists, none of which is written deeply."""
+
 BROKEN = {
     b"labels: [calm": " line 1: not valid YAML: expected ',' or ']', but got '<stream end>'",
     b"a: 1\na: b: c": " line 2: not valid YAML: mapping values are not allowed here",
@@ -173,6 +177,16 @@ BROKEN = {
         " line 1: not valid YAML: could not determine a constructor for the tag"
         " 'tag:yaml.org,2002:python/object/apply:os.system'"
     ),
+    b"labels: !!bool foo": ": not valid YAML: a value is not what its tag (!!) says, or too large",
+    b"labels: !!int ''": ": not valid YAML: a value is not what its tag (!!) says, or too large",
+    b"made: !!timestamp x": ": not valid YAML: a value is not what its tag (!!) says, or too large",
+    b"speed: " + b"1:" * 200 + b"1.0": (
+        ": not valid YAML: a value is not what its tag (!!) says, or too large"
+    ),
+    b"a: &a {x: 1}\nb: {<<: *a}": (
+        " line 2: not valid YAML: merge keys (<<) are not allowed: write out what they stand for"
+    ),
+    b"k: 0\na0: &a0 [0]\n" + CHAIN + b"k: *a699\n": ": nested too deeply: this is no manifest",
     b"": ": no mapping of keys to values",
     b"- calm": ": no mapping of keys to values",
     b"just text": ": no mapping of keys to values",
@@ -193,6 +207,15 @@ def test_anything_else_is_refused_and_nothing_worse(tmp_path_factory: Any, text:
     path.write_bytes(text)
     with pytest.raises(ModelError, match=r"any\.yaml(:| line \d+:) "):
         read_manifest(path)
+
+
+def test_a_few_lines_that_mean_a_billion_values_cost_nothing(folder: Path) -> None:
+    path = folder / "mine.yaml"
+    lines = [f"a{at}: &a{at} {{<<: [{', '.join([f'*a{at - 1}'] * 10)}]}}" for at in range(1, 10)]
+    path.write_text("\n".join(["a0: &a0 {x: 1}", *lines]))
+    began = time.process_time()
+    assert "mine.yaml line 2: not valid YAML: merge keys (<<) are not allowed" in refusal(path)
+    assert time.process_time() - began < 1.0
 
 
 def test_a_manifest_is_small(folder: Path) -> None:
