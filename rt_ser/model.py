@@ -20,7 +20,7 @@ from rt_ser.errors import ModelError
 from rt_ser.interpreter import open_interpreter
 from rt_ser.manifest import Manifest, read_manifest, read_model
 from rt_ser.types import F32, LogMel, Prediction, freeze
-from rt_ser.voice import OwnVoice, read_voice
+from rt_ser.voice import OwnVoice, check_fit, read_voice
 
 PACKAGE = "rt_ser.models"
 
@@ -189,12 +189,22 @@ class SharedClassifier:
 class AttunedClassifier:
     """A classifier whose judgements have one person's own voice taken off.
 
-    Its name says so, wherever estimates are logged: ``research+voice``.
+    Its name says so, wherever estimates are logged: ``research+voice``. The voice takes the
+    place of one that the classifier was attuned to.
+
+    Raises
+    ------
+    ModelError
+        If the voice was learnt for another model.
     """
 
     def __init__(self, classifier: Classifier, voice: OwnVoice) -> None:
+        if isinstance(classifier, AttunedClassifier):
+            classifier = classifier.unattuned
+        check_fit(voice, classifier.manifest)
         self.manifest = replace(classifier.manifest, name=f"{classifier.manifest.name}+voice")
-        self.unattuned, self._voice = classifier, voice
+        self.unattuned: Classifier = classifier
+        self._voice = voice
 
     def predict(self, features: LogMel) -> Prediction:
         """Judge one window as the classifier does, then attune what it says."""
@@ -204,8 +214,6 @@ class AttunedClassifier:
 def attuned(classifier: Classifier, voice: str | None) -> Classifier:
     """Return a classifier attuned to the voice in a file, or as it is where there is none.
 
-    The voice takes the place of one that the classifier was attuned to.
-
     Raises
     ------
     ConfigError, ModelError
@@ -213,8 +221,6 @@ def attuned(classifier: Classifier, voice: str | None) -> Classifier:
     """
     if not voice:
         return classifier
-    if isinstance(classifier, AttunedClassifier):
-        classifier = classifier.unattuned
     return AttunedClassifier(classifier, read_voice(Path(voice), classifier.manifest))
 
 
@@ -260,7 +266,7 @@ def find_manifest(name: str | Path) -> Manifest:
     """
     path = Path(name)
     if path.suffix == ".tflite":
-        if not path.is_file():
+        if not os.path.isfile(path):  # a Path's own raises for names too long, closed folders
             raise ModelError(f"model {name}: no such file; see rt-ser models for those installed")
         return read_manifest(path.with_suffix(".yaml"))
     known = {manifest.name: manifest for manifest in installed_models()}

@@ -78,7 +78,7 @@ def learn(utterances: Sequence[Utterance], manifest: Manifest) -> OwnVoice:
     Raises
     ------
     InputError
-        If there are less than ``LEAST_S`` seconds of speech.
+        If there are less than ``LEAST_S`` seconds of speech, or another model's labels.
     ModelError
         If the manifest does not tell how strangers sound.
     """
@@ -88,6 +88,11 @@ def learn(utterances: Sequence[Utterance], manifest: Manifest) -> OwnVoice:
         raise InputError(
             f"{speech_s:.1f} s of speech are too few to learn a voice from: give {LEAST_S:g} s or "
             "more, best 15"
+        )
+    if other := [told.labels for told in utterances if told.labels != manifest.labels]:
+        raise InputError(
+            f"an utterance with the labels {shown(list(other[0]))} is none of model "
+            f"{manifest.name}, which has {shown(list(manifest.labels))}: give what that model said"
         )
     heard = np.average(
         [log_probs(utterance.probs) for utterance in utterances],
@@ -145,15 +150,19 @@ def check_target(path: Path) -> None:
     ConfigError
         If it does not end in ``.yaml``, or is there and holds something else than a voice.
     OutputError
-        If its folder is not there.
+        If its folder is not there or may not be entered, or its name is too long.
     """
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(
             f"{path} would be the voice's file: give one that ends in .yaml, recordings after it"
         )
-    if not path.parent.is_dir():
+    try:
+        has_folder, is_there = path.parent.is_dir(), path.exists()
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}: give another file") from None
+    if not has_folder:
         raise OutputError(f"{path}: no such folder: make it, or give another file")
-    if path.exists() and "shift" not in _tree(path):
+    if is_there and "shift" not in _tree(path):
         raise ConfigError(f"{path}: is there and holds no voice: give another file")
 
 
@@ -177,11 +186,7 @@ def read_voice(path: Path, manifest: Manifest) -> OwnVoice:
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         raise ConfigError(f"{path}: no voice: make one with rt-ser enroll, in a new file") from None
-    if voice.sha256 != manifest.sha256:
-        raise ModelError(
-            f"{path}: learnt for another model ({voice.model}), not this {manifest.name}: "
-            "make it anew with rt-ser enroll"
-        )
+    _check_model(voice, manifest, str(path))
     within = all(math.isfinite(value) and abs(value) <= MOST_SHIFT for value in voice.shift)
     if len(voice.shift) != len(manifest.labels) or not within:
         raise ConfigError(
@@ -189,6 +194,30 @@ def read_voice(path: Path, manifest: Manifest) -> OwnVoice:
             f"-{MOST_SHIFT:g} to {MOST_SHIFT:g}: make it anew with rt-ser enroll"
         )
     return voice
+
+
+def check_fit(voice: OwnVoice, manifest: Manifest) -> None:
+    """Refuse a voice that was learnt for another model than that of ``manifest``.
+
+    Raises
+    ------
+    ModelError
+        If the checksum or the number of labels is another.
+    """
+    _check_model(voice, manifest, "this voice")
+    if len(voice.shift) != len(manifest.labels):
+        raise ModelError(
+            f"this voice has {len(voice.shift)} values, model {manifest.name} "
+            f"{len(manifest.labels)} labels: make it anew with rt-ser enroll"
+        )
+
+
+def _check_model(voice: OwnVoice, manifest: Manifest, what: str) -> None:
+    if voice.sha256 != manifest.sha256:
+        raise ModelError(
+            f"{what}: learnt for another model ({voice.model}), not this {manifest.name}: "
+            "make it anew with rt-ser enroll"
+        )
 
 
 def _tree(path: Path) -> Mapping[Any, Any]:

@@ -264,6 +264,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     assert refusal("no.tflite") == (
         "model no.tflite: no such file; see rt-ser models for those installed"
     )
+    assert ": no such file; see rt-ser models" in refusal("m" * 300 + ".tflite")
 
 
 def test_a_path_without_its_manifest(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from rt_ser import Analyzer, Settings, Utterance
 from rt_ser.api import replay
 from rt_ser.config import ModelSettings
 from rt_ser.errors import ConfigError, InputError, ModelError, OutputError
-from rt_ser.model import attuned, find_manifest, shared_classifier
+from rt_ser.model import AttunedClassifier, attuned, find_manifest, shared_classifier
 from rt_ser.stream_events import Loudest
-from rt_ser.testing import FAKE_MANIFEST, LABELS
+from rt_ser.testing import FAKE_MANIFEST, LABELS, FakeClassifier
 from rt_ser.types import F32, RATE_HZ, Prediction, freeze
 from rt_ser.voice import MOST_SHIFT, OwnVoice, check_target, learn, read_voice, save_voice
 from tests.program import events, run, told
@@ -174,6 +174,30 @@ def test_another_models_voice_is_refused(tmp_path: Path) -> None:
     save_voice(learn([utterance(sounding())], MANIFEST), tmp_path / "me.yaml")
     with pytest.raises(ModelError, match=r"learnt for another model \(fake\), not this research"):
         attuned(shared_classifier("research"), str(tmp_path / "me.yaml"))
+
+
+def test_a_voice_is_taken_off_one_model_once() -> None:
+    classifier = FakeClassifier(manifest=MANIFEST)
+    voice = learn([utterance(sounding(angry=1.0))], MANIFEST)
+    once = AttunedClassifier(classifier, voice)
+    twice = AttunedClassifier(once, voice)
+    assert once.manifest.name == twice.manifest.name == "fake+voice"
+    assert twice.unattuned is classifier
+    with pytest.raises(ModelError, match=r"^this voice: learnt for another model \(fake\), "):
+        AttunedClassifier(classifier, replace(voice, sha256="0" * 64))
+    with pytest.raises(ModelError, match=r"this voice has 6 values, model fake 8 labels: make it"):
+        AttunedClassifier(classifier, replace(voice, shift=voice.shift[:6]))
+
+
+def test_no_voice_is_learnt_from_what_another_model_said() -> None:
+    other = replace(utterance(sounding()), labels=LABELS[:-1])
+    with pytest.raises(InputError, match=r"is none of model fake, which has \['neutral', "):
+        learn([utterance(sounding()), other], MANIFEST)
+
+
+def test_a_voice_whose_name_is_too_long_is_refused_before_anybody_speaks(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"m\.yaml: File name too long: give another file$"):
+        check_target(tmp_path / ("m" * 300 + ".yaml"))
 
 
 def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
