@@ -100,22 +100,3 @@ def plan(recipe: Recipe, shape: Shape | None = None) -> tuple[Layer, ...]:
         )
         inputs = filters
     return tuple(layers)
-
-
-def multiply_accumulates(
-    recipe: Recipe, layers: tuple[Layer, ...], classes: int, hidden: int = 0
-) -> int:
-    """Count multiply-accumulate operations of one window's forward pass."""
-    time, bands, total = recipe.window_frames, recipe.mels, 0
-    for layer in layers:
-        area = math.prod(layer.kernel)
-        if layer.kind is Kind.BANDS:
-            bands = 1
-        time, bands = -(-time // layer.strides[0]), -(-bands // layer.strides[1])
-        if layer.kind is Kind.SEPARABLE:
-            each = layer.inputs * (area + layer.filters)
-        else:
-            each = layer.inputs * area * layer.filters
-        total += time * bands * each
-    pooled = 2 * layers[-1].filters
-    return total + pooled + (hidden * (pooled + classes) if hidden else pooled * classes)
