@@ -23,6 +23,7 @@ from train.enrollment import (
     Hearing,
     Told,
     acquainted,
+    figures_of,
     hear,
     learnt,
     measured,
@@ -81,6 +82,34 @@ def test_which_clips_are_drawn_does_not_depend_on_their_order(told: list[Told]) 
     voice, _ = learnt(own, manifest)
     again, _ = learnt(own[::-1], manifest)
     assert voice == again
+
+
+def test_of_everybody_other_takes_are_drawn(told: list[Told]) -> None:
+    """Takes are named alike of all, and one draw for all would be of the same two."""
+    manifest = acquainted(told[0].fold.model, ordinary_of(told))
+    drawn = set()
+    for number in range(1001, 1021):
+        own = [
+            replace(item, heard=replace(item.heard, clip=cremad_clip(number, "neutral", f"T{n}")))
+            for n, item in enumerate(of(told, told[0].heard.clip.speaker))
+        ]
+        _, rest = learnt(own, manifest)
+        left = {item.heard.clip.key for item in rest}
+        drawn.add(tuple(n for n, item in enumerate(own) if item.heard.clip.key not in left))
+    assert len(drawn) > 5
+
+
+def test_the_seconds_are_a_median_over_people(told: list[Told]) -> None:
+    """Of whom more clips are scored, who has no voice as of whom few, each counts once."""
+    clips = {1001: (6, 0.0), 1002: (1, 8.0), 1003: (2, 9.0)}
+    heard = told[0].heard
+    pairs = [
+        (replace(heard, clip=cremad_clip(speaker, "neutral", f"T{take}")), heard, seconds)
+        for speaker, (takes, seconds) in clips.items()
+        for take in range(takes)
+    ]
+    card = figures_of(pairs, load_split("first").classes_of("cremad"))
+    assert (card["clips"], card["people"], card["enrolled_s"]) == (9, 3, 8.0)
 
 
 def test_who_says_too_little_stays_a_stranger(told: list[Told]) -> None:
