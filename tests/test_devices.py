@@ -12,7 +12,7 @@ import pytest
 from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice, choose, list_inputs
 from rt_ser.audio.driver import refusal
-from rt_ser.audio.soundserver import ServerSource, parse_source
+from rt_ser.audio.soundserver import ServerSource, parse_names, parse_source
 from rt_ser.errors import DeviceError
 from tests.vmic import VirtualMicrophone, missing
 from tests.vmic import virtual_microphone as virtual_microphone
@@ -159,6 +159,12 @@ def test_a_sound_servers_list_is_understood() -> None:
     assert parse_source(SOURCES, "alsa_input.usb") == ServerSource("alsa_input.usb", 48_000, 2)
     assert parse_source(SOURCES, "gone") is None
     assert parse_source("", "") is None
+
+
+def test_the_servers_sources_are_listed_by_name() -> None:
+    assert parse_names("0\tspk.monitor\tmodule\n\nshort\n1\tmic\n") == {
+        "spk.monitor": "0", "mic": "1"
+    }  # fmt: skip
 
 
 def test_the_microphones_own_layout_is_listed(virtual_microphone: VirtualMicrophone) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from rt_ser.audio.capture import Capture
 from rt_ser.audio.devices import InputDevice, find_again
+from rt_ser.audio.keeper import Keeper
 from rt_ser.audio.microphone import MicrophoneSource
 from rt_ser.audio.soundserver import parse_recordings, recorded_numbers, source_names
 from rt_ser.errors import DeviceError
@@ -267,6 +269,47 @@ def test_a_recorder_that_is_killed_or_hangs_is_replaced(
         assert runner.stats.reopened == 1
         with pytest.raises(ProcessLookupError):
             os.kill(recorder, 0)
+
+
+class Odd(Capture):
+    """A capture that trips over something the first time it is asked for its process."""
+
+    asked = 0
+
+    @property
+    def process(self) -> int:
+        """The recorder's number, from the second time on."""
+        Odd.asked += 1
+        if Odd.asked == 1:
+            raise RuntimeError("what nobody foresaw")
+        return super().process
+
+
+def test_what_nobody_foresaw_does_not_end_the_watch(
+    microphone: VirtualMicrophone, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[Capture] = []
+
+    def make(device: InputDevice) -> Capture:
+        if len(made) == 1:
+            made.append(made[0])
+            raise RuntimeError("can't start new thread")
+        made.append(Odd(device, block_ms=30, ring_s=1.0))
+        return made[-1]
+
+    Odd.asked = 0
+    keeper = Keeper(None, make, max_lag_s=1.5, may_fall_back=False)
+    keeper.open()
+    try:
+        until(lambda: Odd.asked >= 2, 5.0 + SLOWNESS_S)
+        os.kill(keeper.capture.process, signal.SIGKILL)
+        until(lambda: keeper.reopened, BACK_S + SLOWNESS_S)
+        assert not keeper.trouble
+    finally:
+        keeper.close()
+    assert caplog.text.count("cannot ask the sound server: RuntimeError: what nobody") == 1
+    assert caplog.text.count("cannot be opened again yet: RuntimeError: can't start") == 1
+    until(lambda: keeper.capture.process == 0, 2.0)
 
 
 def test_a_program_that_is_killed_leaves_no_microphone_open(

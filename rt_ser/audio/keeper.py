@@ -82,6 +82,7 @@ class Keeper:
         # The sound server's number for the source, where it has been seen there: none is
         # given twice, so that while it is recorded nothing else need be asked.
         self._source_number = ""
+        self._warned = ""
 
     def open(self) -> None:
         """Start recording; raises DeviceError. Failures after this are waited out."""
@@ -95,6 +96,13 @@ class Keeper:
             self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            self.capture.abort()
+
+    def _keep(self) -> None:
+        """Watch the stream and open it again for as long as it is wanted."""
         while trouble := self._watch(self.capture):
             failed_s = time.monotonic()
             self.trouble = trouble
@@ -109,7 +117,6 @@ class Keeper:
             self.reopened += 1
             lasted_s = time.monotonic() - failed_s
             _LOG.warning("microphone %r is back after %.1f s", self.device.label, lasted_s)
-        self.capture.abort()
 
     def _watch(self, capture: Capture) -> str:
         """Wait until the stream fails and return why, or until it is to end."""
@@ -121,9 +128,23 @@ class Keeper:
             late = late + 1 if capture.lag_s > self._max_lag_s else 0
             if trouble := self._trouble_of(capture, idle, late):
                 return trouble
-            if ticks % MOVED_TICKS == 0 and (trouble := self._moved()):
+            if ticks % MOVED_TICKS == 0 and (trouble := self._asked_whether_moved()):
                 return trouble
         return ""
+
+    def _asked_whether_moved(self) -> str:
+        try:
+            return self._moved()
+        except Exception as error:
+            self._warn("cannot ask the sound server", error)
+            return ""
+
+    def _warn(self, what: str, error: Exception) -> None:
+        """Tell of what nobody foresaw, once while it stays the same, and go on."""
+        text = f"microphone {self.device.label!r}: {what}: {type(error).__name__}: {error}"
+        if text != self._warned:
+            self._warned = text
+            _LOG.warning("%s", text)
 
     def _trouble_of(self, capture: Capture, idle: int, late: int) -> str:
         """Say what is wrong with a stream, given looks in a row at nothing new or too old."""
@@ -183,6 +204,8 @@ class Keeper:
                 return self._attempt()
             except DeviceError as error:
                 _LOG.info("%s", error)
+            except Exception as error:
+                self._warn("cannot be opened again yet", error)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return None
 

@@ -34,8 +34,7 @@ def default_source() -> ServerSource | None:
 
 def source_names() -> dict[str, str]:
     """Return the names of all sources there are, by the server's number for each."""
-    rows = [line.split("\t") for line in (_pactl("list", "short", "sources") or "").splitlines()]
-    return {name: number for number, name, *_ in rows}
+    return parse_names(_pactl("list", "short", "sources") or "")
 
 
 def recorded_numbers(pid: int) -> set[str]:
@@ -49,6 +48,12 @@ def parse_recordings(outputs: str, pid: int) -> set[str]:
     ours = [text for text in recordings if f'application.process.id = "{pid}"' in text]
     found = [_find(r"^\s*Source: (\d+)$", text) for text in ours]
     return {number for number in found if number is not None}
+
+
+def parse_names(sources: str) -> dict[str, str]:
+    """Find numbers by names in what ``pactl list short sources`` prints."""
+    rows = [line.split("\t") for line in sources.splitlines()]
+    return {row[1]: row[0] for row in rows if len(row) > 1}
 
 
 def parse_source(sources: str, name: str) -> ServerSource | None:
