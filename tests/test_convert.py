@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -174,6 +175,37 @@ def test_capture_time_allows_for_what_the_resampler_holds() -> None:
         chunk = chunker.push(some.noise(1_440), captured_at=100.0 + block * 0.03)
         if chunk is not None:
             assert chunk.captured_at == pytest.approx(100.0 + chunk.stop / RATE_HZ, abs=1e-4)
+    tail = chunker.lose(480)
+    assert tail is not None
+    assert tail.captured_at == pytest.approx(100.0 + tail.stop / RATE_HZ, abs=1e-4)
+
+
+def test_a_tail_was_captured_with_the_last_that_was_pushed() -> None:
+    chunker = Chunker(Converter(48_000, 1))
+    chunker.push(some.noise(1_440), captured_at=100.03)
+    ends = [chunker.restart(Converter(44_100, 1), lost_s=1.0)]
+    chunker.push(some.noise(1_440))
+    ends.append(chunker.flush())
+    assert [end and end.captured_at for end in ends] == [pytest.approx(100.03, abs=1e-4), None]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
+def test_a_whole_rate_may_come_as_a_float(rate_hz: int) -> None:
+    """As sounddevice tells a device's own."""
+    parts = [some.noise(rate_hz // 10, seed=seed) for seed in range(3)]
+    told = Converter(float(rate_hz), 1)  # type: ignore[arg-type]
+    assert convert(told, parts).tobytes() == convert(Converter(rate_hz, 1), parts).tobytes()
+    assert str(RawFormat(rate_hz=float(rate_hz)).rate_hz) == str(rate_hz)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda rate: Converter(rate, 1), lambda rate: RawFormat(rate_hz=rate)]
+)
+def test_a_rate_that_is_no_whole_number_is_refused(make: Callable[[float], object]) -> None:
+    with pytest.raises(InputError, match=r"44100\.4 Hz is no whole number: give 44100$"):
+        make(44_100.4)
+    with pytest.raises(InputError, match=r"sample rate nan Hz is not supported"):
+        make(float("nan"))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])

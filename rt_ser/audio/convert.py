@@ -58,7 +58,7 @@ class Converter:
         check_layout(rate_hz, channels, name="audio")
         if channel not in CHANNEL_CHOICES:
             raise InputError(f"channel={channel!r} is not one of {', '.join(CHANNEL_CHOICES)}")
-        self.rate_hz = rate_hz
+        self.rate_hz = rate_hz = int(rate_hz)  # sounddevice tells whole rates as floats
         self.channels = channels
         self._channel = channel
         self._block = max(1, rate_hz // 100)
@@ -144,6 +144,7 @@ class Chunker:
         self._position = start
         self._gap = 0
         self._native = 0
+        self._captured_at: float | None = None
         self.lost = 0
 
     @property
@@ -163,7 +164,8 @@ class Chunker:
         """
         samples = self._converter.push(frames)
         self._native += len(frames)
-        return self._chunk(samples, captured_at)
+        self._captured_at = captured_at
+        return self._chunk(samples)
 
     def lose(self, frames: int) -> AudioChunk | None:
         """Note native frames lost here; return the tail of the audio before, if any."""
@@ -179,7 +181,7 @@ class Chunker:
         Returns the tail of the audio before, if any.
         """
         tail = self.flush()
-        self._converter = converter
+        self._converter, self._captured_at = converter, None
         self._lose_samples(round(lost_s * RATE_HZ))
         self._origin = self._position + self._gap
         self._native = 0
@@ -192,14 +194,15 @@ class Chunker:
 
     def flush(self) -> AudioChunk | None:
         """Return what the resampler still holds, if anything."""
-        return self._chunk(self._converter.flush(), None)
+        return self._chunk(self._converter.flush())
 
     def _target(self) -> int:
         return self._origin + samples_at(self._native, self._converter.rate_hz)
 
-    def _chunk(self, samples: F32, captured_at: float | None) -> AudioChunk | None:
+    def _chunk(self, samples: F32) -> AudioChunk | None:
         if not len(samples):
             return None
+        captured_at = self._captured_at
         start = self._position + self._gap
         stop = start + len(samples)
         if captured_at is not None:

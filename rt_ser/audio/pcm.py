@@ -21,12 +21,19 @@ SAMPLE_BYTES: Final = {"uint8": 1, "int16": 2, "int24": 3, "int32": 4, "float32"
 """Bytes in one sample of each PCM format; all but uint8 are little-endian."""
 
 
-def check_layout(rate_hz: int, channels: int, *, name: str) -> None:
-    """Raise InputError unless a rate and a channel count are ones we can take."""
+def check_layout(rate_hz: float, channels: int, *, name: str) -> None:
+    """Raise InputError unless a rate and a channel count are ones we can take.
+
+    A rate that came as a float will do where it is a whole number.
+    """
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise InputError(
             f"{name}: sample rate {rate_hz} Hz is not supported: "
             f"{MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are; resample it first"
+        )
+    if rate_hz != int(rate_hz):
+        raise InputError(
+            f"{name}: sample rate {rate_hz} Hz is no whole number: give {round(rate_hz)}"
         )
     if not 1 <= channels <= MAX_CHANNELS:
         raise InputError(
@@ -52,6 +59,7 @@ class RawFormat:
     def __post_init__(self) -> None:
         """Refuse what could not be decoded."""
         check_layout(self.rate_hz, self.channels, name="raw audio")
+        object.__setattr__(self, "rate_hz", int(self.rate_hz))
         if self.sample_format not in SAMPLE_BYTES:
             raise InputError(
                 f"raw audio: sample format {self.sample_format!r} is not supported: "
