@@ -116,7 +116,7 @@ class Pipeline:
         self._mute.begin()
 
     def unmute(self, *, hold_off_s: float = HOLD_OFF_S) -> None:
-        """Listen again after ``hold_off_s`` more seconds of audio, in which an echo dies away.
+        """Listen again after ``hold_off_s`` more seconds, lost ones included, as echoes die away.
 
         What comes then is heard as after a gap. Any thread may call this.
         """
@@ -147,6 +147,7 @@ class Pipeline:
             # After an interruption everything is closed, and said, already.
             events += [] if self._said is State.STALE else self._close()
             self._ledger.lose(chunk)
+            self._mute.take(chunk.gap)  # an echo dies away in lost time as well
             events.append(Gap(start=chunk.start - chunk.gap, stop=chunk.start))
         self._ledger.captured += len(chunk.samples)
         muted = self._mute.take(len(chunk.samples))

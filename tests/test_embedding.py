@@ -21,7 +21,7 @@ from rt_ser.model import SharedClassifier, TfliteClassifier, find_manifest, shar
 from rt_ser.pipeline import Pipeline
 from rt_ser.runtime import StreamRunner
 from rt_ser.testing import FakeClassifier, ScriptedSource
-from rt_ser.types import F32, RATE_HZ, LogMel
+from rt_ser.types import F32, RATE_HZ, AudioChunk, LogMel
 from tests import tiny_models as tiny
 from tests.compare import bits
 from tests.streams import by_hand, script
@@ -211,6 +211,23 @@ def test_a_slow_listener_loses_estimates_and_never_a_turn(demo_samples: F32) -> 
     assert queue.skipped == len(told) - 8
     turns = [event.number for event in told if isinstance(event, Utterance)]
     assert [event.number for event in left if isinstance(event, Utterance)] == turns
+
+
+@pytest.mark.parametrize("lost", [1_000, 4_800, 160_000])
+def test_an_echo_dies_away_in_lost_time_too(lost: int) -> None:
+    """The hold-off goes on while a device is away; what was lost was not muted."""
+    pipeline, silence = Pipeline(FakeClassifier()), np.zeros(480, np.float32)
+    pipeline.mute()
+    pipeline.feed_events(AudioChunk(samples=silence, start=0))
+    pipeline.unmute(hold_off_s=0.3)
+    heard = np.zeros(4_800, np.float32)
+    pipeline.feed_events(AudioChunk(samples=heard, start=480 + lost, gap=lost))
+    left = max(0, 4_800 - lost)
+    assert not pipeline.is_muted
+    stats = pipeline.stats
+    assert (stats.muted_samples, stats.dropped_samples) == (480 + left, lost)
+    settled = stats.judged_samples + stats.gated_samples + stats.dropped_samples
+    assert stats.captured_samples == settled + stats.pending_samples == 480 + lost + 4_800
 
 
 def test_what_was_captured_while_muted_is_never_heard() -> None:
