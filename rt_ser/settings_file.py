@@ -36,11 +36,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The effective tree, each key's origin, and the settings file that was looked for."""
+    """The effective tree, each key's origin, and the settings file that was looked for, if any."""
 
     settings: Settings
     origins: Mapping[str, str]
-    file: Path
+    file: Path | None
     file_found: bool
 
 
@@ -50,14 +50,22 @@ def user_config_file(environ: Mapping[str, str], platform: str = sys.platform) -
     Three lines by hand rather than one more dependency (platformdirs): XDG base
     directories on Linux and the BSDs, Application Support on macOS, APPDATA on Windows.
     """
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
     if platform == "win32":
-        base = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
+        base = Path(environ.get("APPDATA") or _home(environ) / "AppData" / "Roaming")
     elif platform == "darwin":
-        base = home / "Library" / "Application Support"
+        base = _home(environ) / "Library" / "Application Support"
     else:
-        base = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        base = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
     return base / "rt-ser" / "config.yaml"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """Return the user's home, the root where there is no such user, as containers have it."""
+    told = environ.get("HOME") or environ.get("USERPROFILE")
+    try:
+        return Path(told) if told else Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def load(
@@ -86,10 +94,12 @@ def load(
         of range, whichever source it stands in and whether or not it is overridden.
     """
     wanted = file or (environ or {}).get("RT_SER_CONFIG") or None
-    path = Path(wanted) if wanted else user_config_file(environ or {})
-    found = bool(wanted) or (environ is not None and _is_there(path))
+    path = Path(wanted) if wanted else None
+    if path is None and environ is not None:
+        path = user_config_file(environ)
+    found = path is not None and (bool(wanted) or _is_there(path))
     layers = [
-        *(read_file(path) if found else ()),
+        *(read_file(path) if path is not None and found else ()),
         *from_environment(environ or {}),
         *flags,
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -216,6 +218,29 @@ def test_the_users_file_lies_where_the_platform_keeps_such_files(
     platform: str, environ: dict[str, str], expected: str
 ) -> None:
     assert user_config_file(environ, platform) == Path(expected)
+
+
+def test_without_an_environment_no_file_is_looked_for() -> None:
+    loaded = load()
+    assert (loaded.file, loaded.file_found) == (None, False)
+    assert loaded.settings == Settings()
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="becomes another user: run it as root"
+)
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({"XDG_CONFIG_HOME": "/x"}, "/x/rt-ser/config.yaml"), ({}, "/.config/rt-ser/config.yaml")],
+)
+def test_a_user_without_a_home_needs_none(environ: dict[str, str], expected: str) -> None:
+    program = (
+        "import os\nfrom rt_ser.settings_file import load\n"
+        "os.environ.pop('HOME', None)\nos.setuid(54321)\nload()\n"
+        f"print(load(environ={environ}).file)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"{expected}\n", "")
 
 
 def test_the_users_file_is_read_when_it_is_there(tmp_path: Path) -> None:
