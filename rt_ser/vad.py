@@ -278,8 +278,9 @@ class VoiceActivity:
             self._verdict = False
             return None
         start = max(self._start, stop - self.timing.window * FRAME_SAMPLES)
-        flags = islice(reversed(self._speech_flags), (stop - start) // FRAME_SAMPLES)
-        fresh, self._new_speech = self._new_speech, 0
+        heard = sum(islice(reversed(self._speech_flags), (stop - start) // FRAME_SAMPLES))
+        # What was vetoed before and has left the window since is speech to nobody.
+        fresh, self._new_speech = min(self._new_speech, heard), 0
         self._verdict = True
         self._told_speech = fresh
         self.speech_samples += fresh * FRAME_SAMPLES
@@ -287,7 +288,7 @@ class VoiceActivity:
             start=start,
             stop=stop,
             utterance=self.utterances - 1,
-            speech_samples=sum(flags) * FRAME_SAMPLES,
+            speech_samples=heard * FRAME_SAMPLES,
             new_speech_samples=fresh * FRAME_SAMPLES,
             is_final=is_final,
         )

@@ -195,6 +195,18 @@ def test_a_vetoed_window_is_not_taken_for_speech() -> None:
     assert not gate.is_warming_up
 
 
+def test_a_window_that_is_believed_counts_no_more_speech_than_it_holds() -> None:
+    gate = activity()
+    for frame in frames_of(signals.by_pattern("." * 5 + "S" * 300)):
+        if (segment := gate.push(frame)) is not None:
+            gate.veto()
+    assert gate.speech_samples == 0
+    segment = gate.flush()
+    assert segment is not None
+    assert segment.new_speech_samples == segment.speech_samples == gate.speech_samples
+    assert 0 < gate.speech_samples <= segment.stop - segment.start
+
+
 def test_flush_without_an_utterance_says_nothing() -> None:
     gate = activity()
     assert gate.flush() is None
