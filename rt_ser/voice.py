@@ -22,7 +22,7 @@ from rt_ser.errors import ConfigError, InputError, ModelError, OutputError
 from rt_ser.manifest import Manifest
 from rt_ser.stream_events import Utterance
 from rt_ser.types import F32, Prediction, freeze
-from rt_ser.whole import written_whole
+from rt_ser.whole import write_text_whole
 from rt_ser.yaml_file import read_mapping
 
 LEAST_S = 2.0
@@ -136,8 +136,7 @@ def save_voice(voice: OwnVoice, path: Path) -> None:
     tree = {"model": voice.model, "sha256": voice.sha256, "speech_s": voice.speech_s}
     text = yaml.safe_dump({**tree, "shift": list(voice.shift)}, sort_keys=False)
     try:
-        with written_whole(path) as draft:
-            draft.write_text(text, encoding="utf-8")
+        write_text_whole(path, text)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}: give another file") from None
 

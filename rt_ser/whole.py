@@ -21,3 +21,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_text_whole(path: Path, text: str) -> None:
+    """Write a text file, in place of what was there before."""
+    with written_whole(path) as draft:
+        draft.write_text(text, encoding="utf-8")

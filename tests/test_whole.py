@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rt_ser.whole import written_whole
+from rt_ser.whole import write_text_whole, written_whole
 
 
 def stopped_while_writing(path: Path) -> None:
@@ -44,3 +44,11 @@ def test_a_stop_in_the_middle_leaves_what_was_there_and_no_draft(tmp_path: Path)
         stopped_while_writing(path)
     assert path.read_bytes() == b"first"
     assert names_in(tmp_path) == ["weights.pt"]
+
+
+def test_a_text_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    for text in ("ä longer text than the next\n", "short\n"):
+        write_text_whole(path, text)
+    assert path.read_bytes() == b"short\n"
+    assert names_in(path.parent) == ["page.md"]

@@ -21,6 +21,7 @@ import numpy as np
 
 from rt_ser.errors import InputError
 from rt_ser.types import F32, RATE_HZ, Estimate, Summary
+from rt_ser.whole import write_text_whole, written_whole
 from train import kept, leaderboard
 from train.arguments import add_data_arguments
 from train.corpora import CORPORA, LABELS, Clip, load_all
@@ -167,7 +168,7 @@ def record(figures: dict[str, Any], model: Path) -> None:
 
 def write_clips(heard: Sequence[Heard], path: Path) -> None:
     """Write one CSV row a clip: who, what was meant, and every label's probability."""
-    with path.open("w", newline="", encoding="utf-8") as lines:
+    with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as lines:
         rows = csv.writer(lines, lineterminator="\n")
         rows.writerow(["key", "speaker", "sex", "emotion", *LABELS])
         for item in heard:
@@ -241,7 +242,7 @@ def run(arguments: argparse.Namespace) -> None:
     show(figures, Console())
     out = arguments.out or folder_of(arguments.model, split)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_text_whole(out / "evaluation.json", json.dumps(figures, indent=1) + "\n")
     write_clips(heard, out / "clips.csv")
     draw_all(figures, out)
     if arguments.record:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rt_ser.types import FRAME_SAMPLES, RATE_HZ
-from rt_ser.whole import written_whole
+from rt_ser.whole import write_text_whole
 from train.cache import FeatureStore
 from train.corpora import LABELS, Clip
 from train.prepare import UNLABELLED, Prepared
@@ -71,8 +71,7 @@ def _lengths(store: FeatureStore) -> dict[str, Any]:
 def write(report: dict[str, Any], path: Path) -> None:
     """Write the report as JSON; the file is whole at every moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as draft:
-        draft.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_text_whole(path, json.dumps(report, indent=1) + "\n")
 
 
 def show(report: dict[str, Any], console: Console) -> None:

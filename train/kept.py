@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_ser.errors import InputError
-from rt_ser.whole import written_whole
+from rt_ser.whole import write_text_whole
 
 FOLDER = Path(__file__).with_name("results")
 EVALUATION, ROBUSTNESS, ENROLLMENT = "evaluation", "robustness", "enrollment"
@@ -49,8 +49,7 @@ def keep(figures: dict[str, Any], folder: Path = FOLDER) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name_of(figures)
-    with written_whole(path) as draft:
-        draft.write_text(json.dumps(figures, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_text_whole(path, json.dumps(figures, separators=(",", ":")) + "\n")
     return path
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml
 
-from rt_ser.whole import written_whole
+from rt_ser.whole import write_text_whole
 
 
 def write_manifest(tree: Mapping[str, Any], path: Path) -> None:
     """Write ``NAME.yaml``, keys in the order given; the file is whole at every moment."""
     text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=96)
-    with written_whole(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    write_text_whole(path, text)

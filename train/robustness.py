@@ -22,6 +22,7 @@ import numpy as np
 from rt_ser.config import Settings
 from rt_ser.errors import InputError
 from rt_ser.types import F32
+from rt_ser.whole import write_text_whole
 from train import distortions, kept, metrics
 from train.arguments import add_data_arguments
 from train.clips import gate
@@ -225,7 +226,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or folder_of(model, split)
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1) + "\n"
-    (out / "robustness.json").write_text(text, encoding="utf-8")
+    write_text_whole(out / "robustness.json", text)
     show_robustness(figures, Console())
     if arguments.keep:
         kept.keep(figures)

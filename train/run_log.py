@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_ser.errors import ConfigError
+from rt_ser.whole import write_text_whole
 
 
 class RunLog:
@@ -31,7 +32,7 @@ class RunLog:
         self.path = run / "log.csv"
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            self.path.write_text("".join(lines[: epochs + 1]), encoding="utf-8")
+            write_text_whole(self.path, "".join(lines[: epochs + 1]))
         self._board = _board(run, epochs) if tensorboard else None
 
     def add(self, row: dict[str, Any]) -> None:

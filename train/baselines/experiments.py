@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rt_ser.types import F32
+from rt_ser.whole import written_whole
 from train import metrics
 from train.baselines import network, svm
 from train.baselines.features import Described, describe
@@ -154,7 +155,7 @@ def read(table: Path = TABLE) -> list[Result]:
 def keep(results: Iterable[Result], table: Path = TABLE) -> None:
     """Add results to the table, in place of earlier ones of the same system and fold."""
     held = {_place(item): item for item in [*read(table), *results]}
-    with table.open("w", newline="", encoding="utf-8") as lines:
+    with written_whole(table) as draft, draft.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, [spec.name for spec in fields(Result)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(held[place]) for place in sorted(held))

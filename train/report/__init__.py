@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rt_ser.errors import ConfigError
+from rt_ser.whole import write_text_whole
 from train import kept
+from train.trees import read_tree
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DEFAULT_MODEL = "research"
@@ -95,7 +95,7 @@ def write(root: Path, results: Path, recipe: str, baselines: Sequence[Any]) -> l
     written = draw(subject, baselines, root / "docs" / "results")
     target = root / "docs" / "results.md"
     text = page(subject, [comparison_section(subject.sources, baselines)])
-    target.write_text(text, encoding="utf-8")
+    write_text_whole(target, text)
     written.append(target)
     if refill(root / "README.md", readme_block(subject, baselines)):
         written.append(root / "README.md")
@@ -116,7 +116,7 @@ def _of_recipe(found: Sequence[dict[str, Any]], recipe: str) -> tuple[dict[str, 
 def _manifest(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ConfigError(f"{path}: is not there: give --recipe")
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    return read_tree(path, kind="manifest", mend="export the model again")
 
 
 def _recipe_or_none(manifest: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rt_ser.whole import write_text_whole
 from train.baselines.experiments import Result
 from train.plots import NAMES
 from train.report.comparison import baseline
@@ -25,7 +26,7 @@ def refill(path: Path, text: str) -> bool:
     _, ended, after = rest.partition(END)
     if not found or not ended:
         return False
-    path.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}", encoding="utf-8")
+    write_text_whole(path, f"{before}{BEGIN}\n{text.strip()}\n{END}{after}")
     return True
 
 
