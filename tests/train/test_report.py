@@ -207,7 +207,7 @@ def test_a_second_seed_that_lacks_a_fold_counts_no_fold_twice() -> None:
     assert f"| joint | CREMA-D | a | 3 | {uar:.1f} | - | 386 |" in tried(rows).splitlines()
 
 
-def test_what_int8_costs_is_a_mean_over_models() -> None:
+def test_what_int8_costs_is_a_mean_over_models_and_their_clips() -> None:
     losses = (0.1, 0.5, None, 0.3)
     found = [{**item, "int8_loss": one} for item, one in zip(measured(), losses, strict=True)]
     sources = Sources(evaluations=tuple(found), robustness=())
@@ -215,6 +215,11 @@ def test_what_int8_costs_is_a_mean_over_models() -> None:
     assert line.value == pytest.approx(0.3)
     assert line.detail == "3 models, 0.1 to 0.5"
     assert line.verdict == "reached"
+    few = {**card(right=4, speakers="ab"), "clips": 3}
+    found.append({**evaluation("loco:savee", 0, {"savee": few}), "int8_loss": -4.0})
+    sources = Sources(evaluations=tuple(found), robustness=())
+    (line,) = [item for item in targets(sources) if item.title.startswith("int8 below float")]
+    assert line.value == pytest.approx((24 * 0.9 - 3 * 4.0) / 75)
 
 
 def test_what_one_seed_is_too_sure_of_another_s_doubt_does_not_make_good() -> None:

@@ -12,10 +12,12 @@ READERS, UNHEARD_READERS = "read_speech", "held_out_read_speech"
 """All who read aloud, and those of them who served nowhere in training."""
 
 
-def mean(values: Sequence[Any]) -> float | None:
-    """Return the mean of the values that are there, if any is."""
-    known = [float(value) for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def mean(values: Sequence[Any], weights: Sequence[float] | None = None) -> float | None:
+    """Return the mean of the values that are there, if any is, weighted where that is said."""
+    pairs = zip(values, weights or [1.0] * len(values), strict=True)
+    known = [(float(value), weight) for value, weight in pairs if value is not None]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None
 
 
 def corpora_of(robustness: Sequence[Card]) -> list[str]:

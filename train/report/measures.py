@@ -228,11 +228,13 @@ def _cost(sources: Sources) -> list[Measured]:
 
 
 def _int8(sources: Sources) -> Measured:
-    """Return what int8 costs, a mean over models: on one model's clips it moves by chance."""
-    known = [item["int8_loss"] for item in sources.evaluations if item.get("int8_loss") is not None]
-    detail = f"{len(known)} models, {min(known):.1f} to {max(known):.1f}" if len(known) > 1 else ""
-    told = _below("int8 below float, points of UAR", 0.5, 0.0, mean(known), detail)
-    return replace(told, digits=2)
+    """Return what int8 costs, a mean over models weighted by clips: on few it moves by chance."""
+    known = [item for item in sources.evaluations if item.get("int8_loss") is not None]
+    losses = [float(item["int8_loss"]) for item in known]
+    clips = [sum(card["clips"] for card in item["corpora"].values()) for item in known]
+    detail = f"{len(known)} models, {min(losses):.1f} to {max(losses):.1f}" if known[1:] else ""
+    title = "int8 below float, points of UAR"
+    return replace(_below(title, 0.5, 0.0, mean(losses, clips), detail), digits=2)
 
 
 def _below(title: str, must: float, aim: float, value: float | None, detail: str = "") -> Measured:
