@@ -102,7 +102,8 @@ def test_a_48_khz_stereo_microphone(channel: str, levels: tuple[float, float]) -
 def test_values_that_are_no_numbers_become_silence() -> None:
     with VirtualMicrophone(sample_format="float32le") as microphone:
         samples = np.full(RATE_HZ // 2, 0.25, dtype=np.float32)
-        samples[1_000:1_200] = np.nan
+        samples[1_000:1_150] = np.nan
+        samples[1_150:1_200] = 1e30
         with MicrophoneSource() as source:
             heard = joined(record(source, microphone.play(samples) + 1.0))
             replaced = source.counters.replaced_frames

@@ -15,6 +15,7 @@ from rt_ser.audio.convert import Chunker, Converter, samples_at
 from rt_ser.audio.devices import InputDevice
 from rt_ser.audio.keeper import Keeper
 from rt_ser.audio.limited import LimitedSource
+from rt_ser.audio.pcm import MAX_MAGNITUDE, first_unusable
 from rt_ser.audio.source import AudioSource, ClosedSource, SourceBase, SourceCounters
 from rt_ser.config import AudioSettings
 from rt_ser.types import F32, AudioChunk
@@ -264,9 +265,9 @@ class MicrophoneSource(SourceBase):
         ring.skip(waiting if is_late else max(0, waiting - capture.block))
 
     def _without_bad_values(self, frames: F32) -> F32:
-        """Replace NaN and infinity, which a broken driver delivers, by silence; count them."""
-        is_bad = ~np.isfinite(frames)
-        if is_bad.any():
+        """Replace what is no audio, which a broken driver delivers, by silence; count it."""
+        if first_unusable(frames) is not None:
+            is_bad = ~(np.abs(frames) <= MAX_MAGNITUDE)
             self._replaced += int(is_bad.any(axis=1).sum())
             frames[is_bad] = 0.0
         return frames

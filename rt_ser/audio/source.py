@@ -24,8 +24,8 @@ class SourceCounters:
 
     ``dropped_samples`` is in samples at the pipeline rate; ``gaps`` counts the
     places where samples are missing, ``overflows`` the driver's own complaints,
-    ``replaced_frames`` native frames that held NaN or infinity, ``reopened`` how often a
-    device had to be opened again. ``captured_samples`` is where the source is, its losses
+    ``replaced_frames`` native frames that held what is no audio, such as NaN, ``reopened`` how
+    often a device had to be opened again. ``captured_samples`` is where the source is, its losses
     included and whatever waits to be read; ``max_lag_s`` the longest way of a block from
     the converter to us.
     """
