@@ -105,7 +105,8 @@ def test_tutorial_features_are_180_means_of_three_copies(librosa: Any) -> None:
     assert found.shape == (3, 180)
     np.testing.assert_array_equal(found[0], means(samples))
     assert np.isfinite(found).all()
-    assert np.abs(found[1:] - found[0]).max(axis=1).min() > 0.1
+    noisy, shifted = np.abs(found[1:] - found[0]).mean(axis=1)
+    assert noisy > 2 * shifted > 0
     np.testing.assert_array_equal(found, tutorial(samples))
 
 
