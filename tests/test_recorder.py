@@ -170,11 +170,14 @@ def test_who_gives_up_waiting_for_a_microphone_leaves_no_recorder(
         recorders.append(capture.process)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # Where the tests run in the background of a shell, Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.5, interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        capture.start()
     try:
+        with pytest.raises(KeyboardInterrupt):
+            capture.start()
         assert not is_there(recorders[0])
         assert capture.process == 0
     finally:
+        signal.signal(signal.SIGINT, before)
         capture.abort()
