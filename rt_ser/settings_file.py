@@ -6,6 +6,7 @@ is, and so that a refusal names the file's line, the variable or the flag to cha
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def load(
     path = Path(wanted) if wanted else None
     if path is None and environ is not None:
         path = user_config_file(environ)
-    found = path is not None and (bool(wanted) or _is_there(path))
+    # A Path's own is_file raises for a folder that may not be entered.
+    found = path is not None and (bool(wanted) or os.path.isfile(path))
     layers = [
         *(read_file(path) if path is not None and found else ()),
         *from_environment(environ or {}),
@@ -107,14 +109,6 @@ def load(
     values = {given.path: _value(given) for given in layers}
     origins = dict.fromkeys(known, "default") | {given.path: given.origin for given in layers}
     return Loaded(settings=build(values), origins=origins, file=path, file_found=found)
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is such a file; one in a folder that may not be entered is not."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def from_environment(environ: Mapping[str, str]) -> list[Given]:

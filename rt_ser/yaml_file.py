@@ -15,8 +15,10 @@ _MOST_LETTERS = 120
 T = TypeVar("T")
 
 
-def read_mapping(path: Path, *, most_bytes: int, kind: str) -> dict[Any, Any]:
-    """Read a file that holds one mapping of keys to plain values.
+def read_mapping(
+    path: Path, *, most_bytes: int, kind: str, may_be_empty: bool = False
+) -> dict[Any, Any]:
+    """Read a file that holds one mapping of keys to plain values, or nothing if that is allowed.
 
     Raises
     ------
@@ -29,6 +31,8 @@ def read_mapping(path: Path, *, most_bytes: int, kind: str) -> dict[Any, Any]:
     tree, values = _parsed(path, _construct, most_bytes, kind)
     if values > MAX_VALUES:
         raise ValueError(f"{path}: over {MAX_VALUES} values: this is no {kind}")
+    if tree is None and may_be_empty:
+        return {}
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: no mapping of keys to values")
     return tree

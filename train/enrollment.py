@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from rt_ser.types import F32
 from rt_ser.voice import OwnVoice, learn, log_probs
 from train import evaluate, kept
 from train.arguments import add_data_arguments
-from train.corpora import CORPORA, LABELS, Clip
+from train.corpora import CORPORA, LABELS, Clip, generator_of
 from train.decode import decode
 from train.evaluate import chosen_test, split_named
 from train.manifests import write_manifest
@@ -116,9 +115,7 @@ def learnt(told: Sequence[Told], manifest: Manifest) -> tuple[OwnVoice | None, l
         (item for item in told if item.heard.clip.emotion == NEUTRAL and item.utterances),
         key=lambda item: item.heard.clip.key,
     )
-    name = told[0].heard.clip.speaker
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    np.random.default_rng(seed).shuffle(neutral)
+    generator_of(told[0].heard.clip.speaker).shuffle(neutral)
     used = neutral[: min(MOST_CLIPS, len(neutral) // 2)]
     try:
         voice = learn([one for item in used for one in item.utterances], manifest)

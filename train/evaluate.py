@@ -30,7 +30,7 @@ from train.manifests import write_manifest
 from train.progress import work_through
 from train.scorecard import CURVE_S, Heard, scorecard
 from train.splits import Split, load_split
-from train.unseen import check_unseen, int8_loss_of, manifest_of, section_of, training_of
+from train.unseen import check_unseen, int8_loss_of, manifest_of, section_in, training_of
 
 EVERYTHING = "everything"
 """The split of clips that a model has not been trained on at all: nothing is left out."""
@@ -161,7 +161,7 @@ def record(figures: dict[str, Any], model: Path) -> None:
             "clips": card["clips"],
             "speakers": len(card["by_speaker"]),
         }
-    metrics = section_of(model, "metrics")
+    metrics = section_in(tree, "metrics", model)
     metrics[figures["split"]] = {**(metrics.get(figures["split"]) or {}), **told}
     write_manifest({**tree, "metrics": metrics}, model.with_suffix(".yaml"))
 

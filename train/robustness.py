@@ -26,7 +26,7 @@ from rt_ser.whole import write_text_whole
 from train import distortions, kept, metrics
 from train.arguments import add_data_arguments
 from train.clips import gate
-from train.corpora import CORPORA, Clip, Recording, load_noise, load_speech
+from train.corpora import CORPORA, Clip, Recording, generator_of, load_noise, load_speech
 from train.decode import decode
 from train.evaluate import analyzer, chosen_test, folder_of, hear
 from train.examples import is_training_source
@@ -101,9 +101,8 @@ CONDITIONS: dict[str, Condition] = {
 def hear_under(clip: Clip, *, condition: str, model: str, noises: tuple[Path, ...]) -> Heard:
     """Judge one clip under a condition."""
     # Named by the clip and not by the condition, so that all ratios have the same noise.
-    seed = int.from_bytes(hashlib.sha256(clip.key.encode()).digest()[:8])
     distort = CONDITIONS[condition].distort
-    samples = distort(decode(clip.path), np.random.default_rng(seed), noises)
+    samples = distort(decode(clip.path), generator_of(clip.key), noises)
     return hear(analyzer(model), clip, samples)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from rt_ser.errors import ConfigError, RtSerError
-from rt_ser.yaml_file import read_mapping, read_nodes
+from rt_ser.yaml_file import read_mapping
 
 _MOST_BYTES = 64 * 1024
 
@@ -25,9 +25,7 @@ def read_tree(
     ``kind`` says what it should be, ``mend`` what to do where it is not: then ``error`` is raised.
     """
     try:
-        if may_be_empty and read_nodes(path, most_bytes=_MOST_BYTES, kind=kind) is None:
-            return {}
-        return read_mapping(path, most_bytes=_MOST_BYTES, kind=kind)
+        return read_mapping(path, most_bytes=_MOST_BYTES, kind=kind, may_be_empty=may_be_empty)
     except OSError as wrong:
         raise error(f"{path}: {wrong.strerror or wrong}: {mend}") from None
     except ValueError as wrong:

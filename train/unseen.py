@@ -33,23 +33,28 @@ def manifest_of(model: Path) -> dict[str, Any]:
     return read_tree(path, kind="manifest", mend=_MEND, error=ModelError)
 
 
-def section_of(model: Path, name: str) -> dict[str, Any]:
-    """Read one section of a model's manifest; empty where there is none.
+def section_in(tree: dict[str, Any], name: str, model: Path) -> dict[str, Any]:
+    """Return one section of a model's manifest; empty where there is none.
 
     Raises
     ------
     ModelError
-        If the manifest or the section is no mapping.
+        If the section is no mapping.
     """
-    if not model.with_suffix(".yaml").exists():
-        return {}
-    section = manifest_of(model).get(name) or {}
+    section = tree.get(name) or {}
     if not isinstance(section, dict):
         raise ModelError(
             f"{model.with_suffix('.yaml')}: {name}={shown(section)} must be keys with values: "
             f"{_MEND}"
         )
     return section
+
+
+def _section_of(model: Path, name: str) -> dict[str, Any]:
+    """Read one section of the manifest of a model that may have none."""
+    if not model.with_suffix(".yaml").exists():
+        return {}
+    return section_in(manifest_of(model), name, model)
 
 
 def training_of(model: Path) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def training_of(model: Path) -> dict[str, Any]:
     ModelError
         If anything of it is of another type.
     """
-    training = section_of(model, "training")
+    training = _section_of(model, "training")
     for key, fits in _TRAINING.items():
         if key in training and not fits(training[key]):
             raise ModelError(
@@ -75,7 +80,7 @@ def training_of(model: Path) -> dict[str, Any]:
 
 def int8_loss_of(model: Path, split: Split) -> float | None:
     """Return the points of UAR that int8 cost on a split, where ``export`` has told."""
-    told = section_of(model, "metrics").get(split.name) or {}
+    told = _section_of(model, "metrics").get(split.name) or {}
     return told.get("int8_loss") if isinstance(told, dict) else None
 
 

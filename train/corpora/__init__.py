@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rt_ser.errors import InputError
 from train.corpora import cremad, ravdess, savee, tess
-from train.corpora.clip import CORPUS_LABELS, LABELS, Clip, speakers
+from train.corpora.clip import CORPUS_LABELS, LABELS, Clip, generator_of, speakers
 from train.corpora.unlabelled import Recording, load_noise, load_speech
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Clip",
     "Collection",
     "Recording",
+    "generator_of",
     "load_all",
     "load_noise",
     "load_speech",

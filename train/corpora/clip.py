@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 """The project's eight classes, in the order of the model's outputs."""
@@ -90,3 +93,8 @@ def collect(root: Path, parse: Callable[[Path], Clip | None]) -> list[Clip]:
 def speakers(clips: Iterable[Clip]) -> list[str]:
     """Return the speakers that occur, sorted."""
     return sorted({clip.speaker for clip in clips})
+
+
+def generator_of(name: str) -> np.random.Generator:
+    """Return a random generator that depends on a clip's or a speaker's name alone."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))

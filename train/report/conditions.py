@@ -56,21 +56,23 @@ UNHEARD = ("held_out_noise", "silence", "tones")
 
 def false_alarms(robustness: Sequence[Card], kinds: Collection[str]) -> float | None:
     """Return the confident emotions an hour where nobody speaks, averaged over the models."""
-    rates = []
-    for item in robustness:
-        told = [told for kind, told in item["non_speech"].items() if kind in kinds]
-        hours = sum(one["seconds"] for one in told) / 3600
-        rates.append(sum(one["emotions"] for one in told) / hours if hours else None)
-    return mean(rates)
+    heard = [(_without_speech(item, kinds, "emotions"), _hours(item, kinds)) for item in robustness]
+    return mean([emotions / hours if hours else None for emotions, hours in heard])
 
 
 def hours_without_speech(robustness: Sequence[Card], kinds: Collection[str]) -> float:
     """Return how long the sounds of some kinds are that each model heard; 0 without any."""
-    seconds = (
-        sum(told["seconds"] for kind, told in item["non_speech"].items() if kind in kinds)
-        for item in robustness
-    )
-    return min(seconds, default=0.0) / 3600
+    return min((_hours(item, kinds) for item in robustness), default=0.0)
+
+
+def _hours(measured: Card, kinds: Collection[str]) -> float:
+    return _without_speech(measured, kinds, "seconds") / 3600
+
+
+def _without_speech(measured: Card, kinds: Collection[str], figure: str) -> float:
+    """Add up what one measurement tells of the sounds of some kinds."""
+    told = measured["non_speech"].items()
+    return sum(float(one[figure]) for kind, one in told if kind in kinds)
 
 
 def strong_while_reading(robustness: Sequence[Card], who: str = UNHEARD_READERS) -> float | None:
